@@ -1,0 +1,24 @@
+"""Live GAN: watch two networks play a game until one of them can write digits.
+
+The house, from the front door down. Imports point down only.
+
+    ui/            the page: one file per tab, live.py (what watchers poll), text.py (every word)
+    cli.py         python -m gan train | sample | runs
+    studio.py      the one shared object that page and endpoints talk to
+    worker.py      the background thread: one run at a time, snapshots, autosave
+    autosave.py    when to save, so that saving stays under 2 % of training
+    runs.py        RunStore: one directory per run under checkpoints/
+    checkpoint.py  one safetensors file holds everything; checked before anything is built
+    precision.py   which device, how many threads, fp32 or bf16: measured, not guessed
+    trainer.py     Trainer: one adversarial step, exact state in and out
+    sampling.py    seed -> latents -> images
+    history.py     what every step measured, whole and downsampled
+    plots.py       numbers and images -> PNG bytes
+    losses.py      the GAN losses, pure functions
+    networks.py    the generators and discriminators
+    data.py        digits as one uint8 tensor
+    config.py      RunConfig, RECIPES, ServerSettings: validated, the only defaults
+    errors.py      everything that can go wrong, in words a person can act on
+"""
+
+__version__ = "0.1.0"

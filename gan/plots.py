@@ -1,0 +1,124 @@
+"""Numbers and images -> PNG bytes. Pictures hold only symbols and digits, so that one serves both languages.
+
+Figures are built without pyplot, whose global state is not safe in server threads; their backgrounds are
+transparent and their text is a grey that reads on white and on near-black.
+"""
+
+import io
+from threading import Lock
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gan.history import Curves
+from gan.sampling import Images
+
+# The page uses the same two colours in its words (gan/ui/style.css).
+COLOR_D = "#2b7de1"
+COLOR_G = "#e8710a"
+INK = "#808490"
+_GAP = 2  # pixels between tiles
+_CAPTION = 18  # pixels under a tile that carries its score
+_SCALE = 2  # pixels drawn for each of a digit's
+
+# matplotlib's font cache and mathtext parser are shared by all figures.
+_drawing = Lock()
+
+
+def grid_png(images: Images, columns: int, scores: NDArray[np.float32] | None = None) -> bytes:
+    """Images uint8 (N, 28, 28) tiled row by row; `scores` (N,) are written under them with two decimals."""
+    count, height, width = images.shape
+    rows = -(-count // columns)
+    caption = _CAPTION if scores is not None else 0
+    cell_w, cell_h = width * _SCALE + _GAP, height * _SCALE + _GAP + caption
+    sheet = Image.new("L", (columns * cell_w - _GAP, rows * cell_h - _GAP), 0)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for index, image in enumerate(np.asarray(images).repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)):
+        row, column = divmod(index, columns)
+        left, top = column * cell_w, row * cell_h
+        sheet.paste(Image.fromarray(image), (left, top))
+        if scores is not None:
+            middle = (left + width * _SCALE / 2, top + height * _SCALE + caption / 2)
+            draw.text(middle, f"{scores[index]:.2f}", fill=190, font=font, anchor="mm")
+    return _png(sheet)
+
+
+def loss_plot_png(curves: Curves) -> bytes:
+    """Losses of D (solid) and G (dashed) over steps."""
+    return _plot(curves, (("loss_d", "D", COLOR_D, "-"), ("loss_g", "G", COLOR_G, (0, (4, 1.5)))))
+
+
+def score_plot_png(curves: Curves) -> bytes:
+    """D(x) (solid) and D(G(z)) (dashed) over steps, with the 0.5 where D can no longer tell them apart."""
+    lines = (("d_real", "D(x)", COLOR_D, "-"), ("d_fake", "D(G(z))", COLOR_G, (0, (4, 1.5))))
+    return _plot(curves, lines, ideal=0.5)
+
+
+def _plot(
+    curves: Curves, lines: tuple[tuple[str, str, str, object], ...], ideal: float | None = None
+) -> bytes:
+    with _drawing:
+        figure = Figure(figsize=(5.0, 2.3), dpi=160)
+        figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
+        axes = figure.add_subplot()
+        marker = "o" if len(curves) < 3 else ""  # a line needs two points to be seen
+        ends = []
+        for column, _, color, dash in lines:
+            values = curves.values[column]
+            axes.plot(
+                curves.steps, values, color=color, linestyle=dash, linewidth=1.6, marker=marker, markersize=4
+            )
+            ends.append(float(values[-max(1, len(values) // 50) :].mean()) if len(values) else 0.0)
+        if ideal is not None:
+            axes.set_ylim(-0.03, 1.03)
+            axes.axhline(ideal, color=INK, linestyle=":", linewidth=1.2)
+        else:
+            axes.set_ylim(*_loss_limits(curves, lines))
+        axes.set_xlim(0, max(2.0, float(curves.steps[-1]) if len(curves) else 2.0))
+        for place, (_, name, color, _) in zip(_spread(ends, axes.get_ylim()), lines, strict=True):
+            axes.annotate(
+                name, (1.015, place), xycoords=("axes fraction", "data"), color=color, va="center",
+                fontsize=11, fontweight="bold", annotation_clip=False,
+            )  # fmt: skip
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.tick_params(colors=INK, labelsize=9, length=3)
+        axes.grid(color=INK, alpha=0.18, linewidth=0.8)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(INK)
+        target = io.BytesIO()
+        FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
+        return target.getvalue()
+
+
+def _loss_limits(curves: Curves, lines: tuple[tuple[str, str, str, object], ...]) -> tuple[float, float]:
+    """From below everything to above all but the few highest points, so that one spike flattens nothing."""
+    values = np.concatenate([curves.values[column] for column, *_ in lines])
+    if len(values) == 0:
+        return 0.0, 1.0
+    low, high = min(0.0, float(values.min())), float(np.quantile(values, 0.995))
+    return low * 1.05, max(high * 1.1, low + 0.1)
+
+
+def _spread(ends: list[float], limits: tuple[float, float]) -> list[float]:
+    """Heights for two labels near their lines' ends that do not overlap and stay inside."""
+    low, high = limits
+    apart = 0.13 * (high - low)
+    order = sorted(range(len(ends)), key=lambda index: ends[index])
+    places = [float(np.clip(ends[index], low + apart / 2, high - apart / 2)) for index in order]
+    for index in range(1, len(places)):
+        places[index] = max(places[index], places[index - 1] + apart)
+    overshoot = max(0.0, places[-1] - (high - apart / 2))
+    places = [place - overshoot for place in places]
+    return [places[order.index(index)] for index in range(len(ends))]
+
+
+def _png(image: Image.Image) -> bytes:
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    return target.getvalue()

@@ -1,0 +1,69 @@
+"""Which device, how many threads, fp32 or bf16. What is faster is measured, not guessed from a name."""
+
+import os
+import statistics
+import time
+from collections.abc import Mapping
+
+import torch
+
+from gan.config import RunConfig
+from gan.data import Digits
+from gan.errors import ConfigError
+from gan.trainer import Trainer
+
+_WARM_UP_STEPS = 2
+_TIMED_STEPS = 3
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one, else the CPU; anything else is a torch device that must exist.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError("cuda-missing", device=name) from error
+    return device
+
+
+def available_cores(environment: Mapping[str, str] = os.environ) -> int:
+    """Cores this process may use. Spaces says it in CPU_CORES, where the kernel counts the whole host."""
+    stated = environment.get("CPU_CORES", "")
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def serving_threads(cores: int) -> int:
+    """Training threads beside a page: a busy neighbour costs two threads two thirds, one thread a tenth."""
+    return max(1, cores - 1)
+
+
+def settle_precision(config: RunConfig, digits: Digits, device: torch.device) -> RunConfig:
+    """`config` with "auto" replaced by the faster of fp32 and bf16, timed on a throwaway trainer."""
+    if config.precision != "auto":
+        return config
+    fp32 = _step_seconds(config.with_changes(precision="fp32"), digits, device, give_up=float("inf"))
+    bf16 = _step_seconds(config.with_changes(precision="bf16"), digits, device, give_up=3 * fp32)
+    return config.with_changes(precision="bf16" if bf16 < fp32 else "fp32")
+
+
+def _step_seconds(config: RunConfig, digits: Digits, device: torch.device, give_up: float) -> float:
+    """Median time of a step; infinite as soon as a warmed-up one takes longer than `give_up` seconds."""
+    trainer = Trainer(config, digits, device)
+    times = []
+    for number in range(_WARM_UP_STEPS + _TIMED_STEPS):
+        started = time.perf_counter()
+        trainer.step().loss_g.item()  # waits until the device is done
+        times.append(time.perf_counter() - started)
+        if number and times[-1] > give_up:
+            return float("inf")
+    return statistics.median(times[_WARM_UP_STEPS:])

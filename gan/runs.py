@@ -1,0 +1,201 @@
+"""RunStore: one directory per run under a root folder, each with one checkpoint and its loss.txt."""
+
+import logging
+import math
+import re
+import shutil
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gan import checkpoint
+from gan.checkpoint import Checkpoint, Summary
+from gan.config import RunConfig
+from gan.errors import CheckpointError, GanError, RunError, reason_of
+from gan.history import loss_text
+from gan.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+LOSS_NAME = "loss.txt"
+_NAME = re.compile(r"[^\W_][\w-]{0,39}")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A line of the list: `summary` is None and `error` says why where the file cannot be read."""
+
+    name: str
+    saved_at: float
+    summary: Summary | None
+    error: GanError | None = None
+
+
+def checked_name(name: str) -> str:
+    """`name` in its normal form, fit to be a folder's name.
+
+    Raises:
+        RunError: it is empty, too long or has a character that could leave the folder.
+    """
+    normal = unicodedata.normalize("NFC", name.strip())
+    if not _NAME.fullmatch(normal):
+        raise RunError("bad-name", name=name[:60])
+    return normal
+
+
+def summary_of(trainer: Trainer) -> Summary:
+    return Summary(trainer.config, "full", trainer.steps, trainer.seconds, trainer.epochs)
+
+
+class RunStore:
+    """Saved runs under `root`; every method names runs, none takes a path from outside.
+
+    Raises:
+        RunError: the folder cannot be made or listed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError("folder-unusable", folder=root, reason=reason_of(error)) from error
+
+    def path(self, name: str) -> Path:
+        """Where the checkpoint of `name` is, or would be."""
+        return self.root / checked_name(name) / CHECKPOINT_NAME
+
+    def exists(self, name: str) -> bool:
+        return self.path(name).exists()
+
+    def list(self) -> list[SavedRun]:
+        """All saved runs, newest first."""
+        try:
+            paths = list(self.root.glob(f"*/{CHECKPOINT_NAME}"))
+        except OSError as error:
+            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+        runs = []
+        for path in paths:
+            try:
+                saved_at = path.stat().st_mtime
+            except FileNotFoundError:
+                continue  # deleted since it was listed
+            try:
+                runs.append(SavedRun(path.parent.name, saved_at, checkpoint.read_summary(path)))
+            except CheckpointError as error:
+                runs.append(SavedRun(path.parent.name, saved_at, None, error))
+        return sorted(runs, key=lambda run: run.saved_at, reverse=True)
+
+    def new_name(self, stem: str, taken: Callable[[str], bool] = lambda name: False) -> str:
+        """The first of stem-1, stem-2, ... that no saved run has and `taken` does not refuse."""
+        number = 1
+        while self.exists(f"{stem}-{number}") or taken(f"{stem}-{number}"):
+            number += 1
+        return f"{stem}-{number}"
+
+    def load(self, name: str) -> Checkpoint:
+        """The checked checkpoint of `name`.
+
+        Raises:
+            RunError: no such run. CheckpointError: its file is damaged or does not fit.
+        """
+        return checkpoint.read(self.existing(name))
+
+    def existing(self, name: str) -> Path:
+        """The checkpoint file of a saved run.
+
+        Raises:
+            RunError: no such run.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise RunError("no-run", run=name)
+        return path
+
+    def save(self, name: str, trainer: Trainer) -> None:
+        """Write the run's checkpoint and its loss.txt.
+
+        Raises:
+            CheckpointError: the disk refused; the previous checkpoint is untouched.
+            TrainingError: the run has diverged, so there is nothing worth saving.
+        """
+        tensors = trainer.state()
+        lines = loss_text(trainer.history, trainer.steps_per_epoch, planned_epochs(trainer.config))
+        self._write(name, Checkpoint(summary_of(trainer), tensors), lines)
+
+    def save_slim(self, name: str, source: Checkpoint) -> None:
+        """Write the slim form of `source` as the run `name`."""
+        self._write(name, checkpoint.slim(source), None)
+
+    def _write(self, name: str, content: Checkpoint, losses: str | None) -> None:
+        path = self.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for leftover in path.parent.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)  # from a save that was killed
+            checkpoint.write(path, content.tensors, content.summary)
+            if losses is not None:
+                checkpoint.write_atomically(path.parent / LOSS_NAME, losses.encode())
+        except OSError as error:
+            raise CheckpointError("save-failed", run=name, reason=reason_of(error)) from error
+
+    def take_in(self, file: Path, name: str) -> Summary:
+        """Add a checkpoint from outside as the run `name`, after checking all of it.
+
+        Raises:
+            RunError: the name is taken. CheckpointError: the file is refused; nothing has changed.
+        """
+        path = self.path(name)
+        if path.exists():
+            raise RunError("run-exists", run=name)
+        content = checkpoint.read(file)
+        losses = None
+        if content.summary.kind == "full" and content.summary.epochs > 0:
+            per_epoch = max(1, round(content.summary.steps / content.summary.epochs))
+            losses = loss_text(content.history, per_epoch, planned_epochs(content.summary.config))
+        self._write(name, content, losses)
+        return content.summary
+
+    def rename(self, name: str, new_name: str) -> str:
+        """Rename a saved run; returns the new name in its normal form.
+
+        Raises:
+            RunError: no such run, a bad name, or a name that is taken.
+        """
+        source, target = self.existing(name), self.path(new_name)
+        if target.exists():
+            raise RunError("run-exists", run=new_name)
+        try:
+            source.parent.rename(target.parent)
+        except OSError as error:
+            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+        return target.parent.name
+
+    def delete(self, name: str) -> None:
+        """Remove a saved run and everything kept beside it.
+
+        Raises:
+            RunError: no such run, or the folder cannot be changed.
+        """
+        path = self.existing(name)
+        try:
+            shutil.rmtree(path.parent)
+        except OSError as error:
+            raise RunError("folder-unusable", folder=path.parent, reason=reason_of(error)) from error
+
+
+def planned_epochs(config: RunConfig) -> int:
+    """Epochs that the run is meant to have, for loss.txt; 0 where its length is in other units."""
+    return math.ceil(config.length) if config.unit == "epochs" else 0
+
+
+def differences(saved: RunConfig, asked: RunConfig, ignored: tuple[str, ...]) -> str:
+    """Every setting in which two configs differ, as one phrase; empty where they agree."""
+    old, new = saved.to_dict(), asked.to_dict()
+    return "; ".join(
+        f"{name} is {old[name]!r} in the checkpoint, {new[name]!r} in the request"
+        for name in old
+        if name not in ignored and old[name] != new[name]
+    )
