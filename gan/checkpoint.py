@@ -36,7 +36,7 @@ SLIM_POINTS = 1000
 
 @dataclass(frozen=True)
 class Summary:
-    """What the header says, without reading a tensor. `kind` is "full" or "slim"; `steps` counts steps done."""
+    """What the header says, without reading a tensor; `kind` is "full" or "slim"."""
 
     config: RunConfig
     kind: str
@@ -284,5 +284,5 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
         tensor = tensors[name]
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         if tensor.numel():
-            digest.update(memoryview(tensor.view(-1).view(torch.uint8).numpy()))
+            digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -40,7 +40,7 @@ INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 (training failed), 2 (wrong use) or 130 (interrupted)."""
+    """Run one command; returns 0, 1 (training failed), 2 (wrong use) or 130 (interrupted)."""
     options = _parser().parse_args(arguments)
     try:
         settings = ServerSettings.from_environment()
@@ -88,9 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="copy a run's checkpoint to a file")
     export.add_argument("run", metavar="RUN", help="a run's name, or a checkpoint file")
-    export.add_argument(
-        "--slim", action="store_true", help="networks only, in half precision: samples, cannot resume"
-    )
+    export.add_argument("--slim", action="store_true", help="networks only, in half precision: cannot resume")
     export.add_argument("--out", required=True, type=Path, metavar="FILE")
     export.set_defaults(command=_export)
 
@@ -250,7 +248,7 @@ def _answer(trainer: Trainer, store: RunStore, run: str, session: _Session, seco
     }
 
 
-# -- the other commands ----------------------------------------------------------------------------------------
+# -- the other commands --------------------------------------------------------------------------------------
 
 
 def _load(store: RunStore, run: str) -> Checkpoint:
@@ -288,7 +286,7 @@ def _export(options: argparse.Namespace, settings: ServerSettings) -> int:
     return 0
 
 
-def _runs(options: argparse.Namespace, settings: ServerSettings) -> int:
+def _runs(_: argparse.Namespace, settings: ServerSettings) -> int:
     for run in RunStore(settings.checkpoints).list():
         if run.summary is None:
             print(f"{run.name:24}  {run.error}")

@@ -1,6 +1,7 @@
 """RunConfig, RECIPES and ServerSettings: validated, and the only place where a default is written."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -114,15 +115,16 @@ class RunConfig:
 
 
 def _checked_type(name: str, expected: Any, value: Any) -> Any:
-    """`value` as the field's type. A whole float is accepted for an int, any int for a float; NaN never is."""
+    """`value` as the field's type. A whole float is accepted for an int, an int for a float; NaN and
+    infinity never are."""
     if expected is bool and isinstance(value, bool):
         return value
     if expected is str and isinstance(value, str):
         return value
     if expected in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        if expected is float and value == value:
+        if expected is float and abs(value) <= sys.float_info.max:  # an int may be larger than any float
             return float(value)
-        if expected is int and value == value and abs(value) != float("inf") and int(value) == value:
+        if expected is int and (isinstance(value, int) or value.is_integer()):
             return int(value)
     words = {bool: "true or false", str: "a word", int: "a whole number", float: "a number"}
     raise ConfigError("wrong-type", field=name, value=value, allowed=words[expected])
@@ -213,7 +215,7 @@ class ServerSettings:
         root = Path(__file__).resolve().parent.parent
         variable = "PORT" if environment.get("PORT") else "GRADIO_SERVER_PORT"
         port = environment.get(variable) or str(default.port)
-        if not port.isdecimal() or int(port) not in Range(1, 65_535):
+        if not port.isdecimal() or len(port) > 5 or int(port) not in Range(1, 65_535):
             raise ConfigError("bad-environment", variable=variable, value=port, allowed="1 to 65535")
         return cls(
             host=environment.get("HOST") or environment.get("GRADIO_SERVER_NAME") or default.host,

@@ -28,7 +28,7 @@ _MNIST = {
 
 @dataclass(frozen=True)
 class Digits:
-    """A labelled set of pictures: `images` uint8 (N, 28, 28), 0 is background; `labels` uint8 (N,), 0 to 9."""
+    """Labelled pictures: `images` uint8 (N, 28, 28), 0 is background; `labels` uint8 (N,), 0 to 9."""
 
     name: str
     images: Tensor
@@ -85,7 +85,6 @@ def _unpacked(folder: Path, name: str) -> bytes:
 def _load_fashion_mnist(folder: Path, train: bool) -> Digits:
     # torchvision takes a second to import, and only this dataset needs it.
     from torchvision.datasets import FashionMNIST
-    from torchvision.datasets.utils import extract_archive
 
     raw = folder / "FashionMNIST" / "raw"
     names = [
@@ -96,15 +95,17 @@ def _load_fashion_mnist(folder: Path, train: bool) -> Digits:
             # Files put here by hand may be packed by another gzip than the one whose checksum torchvision
             # knows, so they are unpacked here, where only the content counts.
             if (raw / f"{name}.gz").exists() and not (raw / name).exists():
-                extract_archive(str(raw / f"{name}.gz"), str(raw))
+                (raw / name).write_bytes(gzip.decompress((raw / f"{name}.gz").read_bytes()))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError("data-damaged", file=f"{name}.gz", reason=reason_of(error)) from error
     present = all((raw / name).exists() for name in names)
     try:
         data = FashionMNIST(str(folder), train=train, download=not present)
-    except (OSError, RuntimeError) as error:
+        if data.data.shape != (len(data.targets), IMAGE_SIZE, IMAGE_SIZE):
+            raise ValueError("its images and labels do not belong together")
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
+        if present:
+            raise DataError("data-damaged", file=str(raw), reason=reason_of(error)) from error
         files = ", ".join(f"{name}.gz" for name in names)
         raise DataError("data-missing", dataset="Fashion-MNIST", files=files, folder=str(raw)) from error
-    except (ValueError, AssertionError) as error:
-        raise DataError("data-damaged", file=str(raw), reason=reason_of(error)) from error
     return Digits("fashion-mnist", data.data, data.targets.to(torch.uint8))

@@ -31,6 +31,7 @@ MESSAGES = {
     "checkpoint-digest": "{file} is damaged: its content does not match its digest.",
     "checkpoint-slim": "{run!r} is a slim checkpoint: it holds the networks for sampling, not the optimizer "
     "and history needed to resume. Start a new run from its weights instead.",
+    "slim-history": "{run!r} is a slim checkpoint: it keeps no step-by-step history.",
     "checkpoint-too-large": "{file} has {size} MB; a checkpoint has at most {allowed} MB.",
     "resume-differs": "Cannot resume {run!r}: {differences}.",
     "save-failed": "Could not save {run!r}: {reason}. The previous checkpoint is untouched.",
@@ -45,6 +46,8 @@ MESSAGES = {
     "run-failed": "The run {run!r} ended with an error: {reason}. The log has the details.",
     "length-reached": "{run!r} has reached its length ({length}). Give a larger one to continue.",
     "cuda-missing": "The device {device!r} was asked for, but PyTorch sees no such device here.",
+    "no-port": "No port from {first} to {last} can be opened. "
+    "Set HOST to an address of this machine and PORT to a free port.",
     # sampling
     "no-ema": "{run!r} has no EMA weights; sample the raw weights.",
     "no-raw": "{run!r} holds one generator only; sample its EMA weights.",

@@ -87,7 +87,8 @@ class MlpDiscriminator(Discriminator):
             x = leaky_relu(layer(x), SLOPE)
             if masks:
                 x = x * (masks[index].to(x.dtype) / (1 - DROPOUT))
-        return self.fc4(x).flatten()
+        logits: Tensor = self.fc4(x).flatten()
+        return logits
 
 
 class ConvGenerator(nn.Module):

@@ -47,22 +47,25 @@ def grid_png(images: Images, columns: int, scores: NDArray[np.float32] | None = 
     return _png(sheet)
 
 
-def loss_plot_png(curves: Curves) -> bytes:
-    """Losses of D (solid) and G (dashed) over steps."""
-    return _plot(curves, (("loss_d", "D", COLOR_D, "-"), ("loss_g", "G", COLOR_G, (0, (4, 1.5)))))
+_Lines = tuple[tuple[str, str, str, object], ...]  # column, label, colour, dashes
 
 
-def score_plot_png(curves: Curves) -> bytes:
+def loss_plot_png(curves: Curves, opaque: bool = False) -> bytes:
+    """Losses of D (solid) and G (dashed) over steps; `opaque` puts white behind them."""
+    lines = (("loss_d", "D", COLOR_D, "-"), ("loss_g", "G", COLOR_G, (0, (4, 1.5))))
+    return _plot(curves, lines, opaque)
+
+
+def score_plot_png(curves: Curves, opaque: bool = False) -> bytes:
     """D(x) (solid) and D(G(z)) (dashed) over steps, with the 0.5 where D can no longer tell them apart."""
     lines = (("d_real", "D(x)", COLOR_D, "-"), ("d_fake", "D(G(z))", COLOR_G, (0, (4, 1.5))))
-    return _plot(curves, lines, ideal=0.5)
+    return _plot(curves, lines, opaque, ideal=0.5)
 
 
-def _plot(
-    curves: Curves, lines: tuple[tuple[str, str, str, object], ...], ideal: float | None = None
-) -> bytes:
+def _plot(curves: Curves, lines: _Lines, opaque: bool, ideal: float | None = None) -> bytes:
     with _drawing:
         figure = Figure(figsize=(5.0, 2.3), dpi=160)
+        FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
         axes = figure.add_subplot()
         marker = "o" if len(curves) < 3 else ""  # a line needs two points to be seen
@@ -92,11 +95,11 @@ def _plot(
             spine.set_visible(side in ("left", "bottom"))
             spine.set_color(INK)
         target = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
+        figure.savefig(target, format="png", transparent=not opaque)
         return target.getvalue()
 
 
-def _loss_limits(curves: Curves, lines: tuple[tuple[str, str, str, object], ...]) -> tuple[float, float]:
+def _loss_limits(curves: Curves, lines: _Lines) -> tuple[float, float]:
     """From below everything to above all but the few highest points, so that one spike flattens nothing."""
     values = np.concatenate([curves.values[column] for column, *_ in lines])
     if len(values) == 0:

@@ -1,7 +1,9 @@
 """Which device, how many threads, fp32 or bf16. What is faster is measured, not guessed from a name."""
 
+import math
 import os
 import statistics
+import threading
 import time
 from collections.abc import Mapping
 
@@ -15,6 +17,9 @@ from gan.trainer import Trainer
 _WARM_UP_STEPS = 2
 _TIMED_STEPS = 3
 
+_measuring = threading.Lock()
+_settled: dict[tuple[object, ...], str] = {}
+
 
 def choose_device(name: str) -> torch.device:
     """ "auto" is CUDA where there is one, else the CPU; anything else is a torch device that must exist.
@@ -26,8 +31,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()  # "meta" holds no values, and some names need a module
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ConfigError("cuda-missing", device=name) from error
     return device
 
@@ -48,12 +53,19 @@ def serving_threads(cores: int) -> int:
 
 
 def settle_precision(config: RunConfig, digits: Digits, device: torch.device) -> RunConfig:
-    """`config` with "auto" replaced by the faster of fp32 and bf16, timed on a throwaway trainer."""
+    """`config` with "auto" replaced by the faster of fp32 and bf16, timed on a throwaway trainer.
+
+    Runs of the same networks and batch share one measurement in each process.
+    """
     if config.precision != "auto":
         return config
-    fp32 = _step_seconds(config.with_changes(precision="fp32"), digits, device, give_up=float("inf"))
-    bf16 = _step_seconds(config.with_changes(precision="bf16"), digits, device, give_up=3 * fp32)
-    return config.with_changes(precision="bf16" if bf16 < fp32 else "fp32")
+    key = (config.network, config.conditional, config.latent_dim, config.batch_size, device)
+    with _measuring:
+        if key not in _settled:
+            fp32 = _step_seconds(config.with_changes(precision="fp32"), digits, device, math.inf)
+            bf16 = _step_seconds(config.with_changes(precision="bf16"), digits, device, 3 * fp32)
+            _settled[key] = "bf16" if bf16 < fp32 else "fp32"
+        return config.with_changes(precision=_settled[key])
 
 
 def _step_seconds(config: RunConfig, digits: Digits, device: torch.device, give_up: float) -> float:
@@ -65,5 +77,5 @@ def _step_seconds(config: RunConfig, digits: Digits, device: torch.device, give_
         trainer.step().loss_g.item()  # waits until the device is done
         times.append(time.perf_counter() - started)
         if number and times[-1] > give_up:
-            return float("inf")
+            return math.inf
     return statistics.median(times[_WARM_UP_STEPS:])

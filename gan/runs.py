@@ -70,6 +70,10 @@ class RunStore:
     def exists(self, name: str) -> bool:
         return self.path(name).exists()
 
+    def has_any(self) -> bool:
+        """Whether there is a saved run, readable or not."""
+        return next(self.root.glob(f"*/{CHECKPOINT_NAME}"), None) is not None
+
     def list(self) -> list[SavedRun]:
         """All saved runs, newest first."""
         try:
@@ -88,7 +92,7 @@ class RunStore:
                 runs.append(SavedRun(path.parent.name, saved_at, None, error))
         return sorted(runs, key=lambda run: run.saved_at, reverse=True)
 
-    def new_name(self, stem: str, taken: Callable[[str], bool] = lambda name: False) -> str:
+    def new_name(self, stem: str, taken: Callable[[str], bool] = lambda _: False) -> str:
         """The first of stem-1, stem-2, ... that no saved run has and `taken` does not refuse."""
         number = 1
         while self.exists(f"{stem}-{number}") or taken(f"{stem}-{number}"):

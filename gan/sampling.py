@@ -69,13 +69,15 @@ class SampleRequest:
             ("digit", digit, Range(0, CLASSES - 1)),
         )
         for name, value, allowed in checks:
-            if not isinstance(value, int | float) or value not in allowed:
+            if not isinstance(value, int | float) or isinstance(value, bool) or value not in allowed:
                 raise ConfigError("out-of-range", field=name, value=value, allowed=str(allowed))
         if self.weights not in ("best", "ema", "raw"):
             raise ConfigError("out-of-range", field="weights", value=self.weights, allowed="best, ema, raw")
         for name, value in (("count", self.count), ("digit", digit)):
             if int(value) != value:
                 raise ConfigError("wrong-type", field=name, value=value, allowed="a whole number")
+        object.__setattr__(self, "count", int(self.count))  # a page's number may be 64.0
+        object.__setattr__(self, "digit", None if self.digit is None else int(digit))
 
 
 def latents(seed: float, count: int, latent_dim: int) -> Tensor:
@@ -101,11 +103,14 @@ def _latent_batches(seed: float, count: int, latent_dim: int) -> Iterator[Tensor
 
 
 def _slerp(first: NDArray[np.float64], second: NDArray[np.float64], fraction: float) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    cosine = np.clip((first * second).sum(axis=1) / lengths, -1, 1)
-    angle = np.arccos(cosine)[:, None]
+    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (first, second)]
+    start, end = first / lengths[0], second / lengths[1]
+    angle = np.arccos(np.clip((start * end).sum(axis=1, keepdims=True), -1, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        arc = (np.sin((1 - fraction) * angle) * first + np.sin(fraction * angle) * second) / np.sin(angle)
+        arc = (np.sin((1 - fraction) * angle) * start + np.sin(fraction * angle) * end) / np.sin(angle)
+    # Directions turn and lengths change evenly. The arc of the rows themselves would be many times too long
+    # between opposite ones, which latents of few dimensions often are.
+    arc *= (1 - fraction) * lengths[0] + fraction * lengths[1]
     # Parallel rows, which only one-dimensional latents have, span no arc: go straight.
     line = (1 - fraction) * first + fraction * second
     return np.where(np.sin(angle) < 1e-6, line, arc)
@@ -145,7 +150,7 @@ def to_bytes(pixels: Tensor) -> Images:
 
 
 def scores(networks: Networks, images: Images, digit: int | None = None) -> NDArray[np.float32]:
-    """D's probability that each image is real, float32 (N,); without dropout, so the same image scores the same."""
+    """D's probability that each image is real, float32 (N,); without dropout, so that it is repeatable."""
     device = next(networks.discriminator.parameters()).device
     with torch.inference_mode():
         pixels = torch.from_numpy(images).to(device).unsqueeze(1).float().div(127.5).sub(1.0)

@@ -1,4 +1,4 @@
-"""The one shared object that page, endpoints and tests talk to: which runs exist and what may be done to them."""
+"""The one shared object that page and endpoints talk to: which runs exist, what may be done to them."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from gan.checkpoint import Checkpoint
-from gan.config import LENGTH_LIMITS, RunConfig, ServerSettings
+from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RunConfig, ServerSettings, recipe
 from gan.data import Digits, load_digits
 from gan.errors import CheckpointError, ConfigError, RunError
 from gan.history import History
@@ -82,9 +82,22 @@ class Studio:
             listed.append(Listed(snapshot.run, None, snapshot))
         return sorted(listed, key=lambda run: not (run.snapshot and run.snapshot.status.active))
 
+    def has_runs(self) -> bool:
+        """Whether anything is saved; cheap enough to be asked on every poll."""
+        return self.store.has_any()
+
     def digits(self, dataset: str, train: bool = True) -> Digits:
         """A dataset; see gan.data.load_digits."""
         return load_digits(dataset, self.settings.data, train)
+
+    def warm_up(self) -> None:
+        """Load the digits and time the default recipe in the background, so that the first Start is quick."""
+
+        def work() -> None:
+            config = recipe(DEFAULT_RECIPE)
+            settle_precision(config, self.digits(config.dataset), self.device)
+
+        threading.Thread(target=work, name="warm-up", daemon=True).start()
 
     # -- training ------------------------------------------------------------------------------------------
 
@@ -140,7 +153,7 @@ class Studio:
             more: how much longer a run that has reached its length shall go on, in `unit`.
 
         Raises:
-            RunError: nothing to resume, or another run is active, or the length is reached and `more` is None.
+            RunError: nothing to resume, another run is active, or the length is reached and `more` is None.
             CheckpointError: the checkpoint is slim or damaged.
         """
         with self._lock:
@@ -246,11 +259,17 @@ class Studio:
             raise RunError("run-busy", run=name)
 
     def history(self, name: str) -> tuple[RunConfig, History, float]:
-        """Settings, history and epochs done of any run, the live one included."""
+        """Settings, history and epochs done of any run, the live one included.
+
+        Raises:
+            RunError: no such run. CheckpointError: its file is damaged, or slim.
+        """
         snapshot = self.snapshot
         if snapshot and snapshot.run == name:
             return snapshot.config, snapshot.history, snapshot.epochs
         saved = self.store.load(name)
+        if saved.summary.kind == "slim":
+            raise CheckpointError("slim-history", run=name)
         return saved.summary.config, saved.history, saved.summary.epochs
 
     # -- sampling ------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ STEPS_BETWEEN_CHECKS = 16
 
 
 class StepMetrics(NamedTuple):
-    """What one step measured, as 0-d tensors on the training device; D's probabilities are from D's update."""
+    """What one step measured, as 0-d tensors on the training device; D's scores are from its own update."""
 
     loss_d: Tensor
     loss_g: Tensor
@@ -202,7 +202,9 @@ class Trainer:
                 real_logits = self.discriminator(real, labels).float()
                 fake_logits = self.discriminator(fake, draws.labels_d).float()
             else:
-                both_labels = None if labels is None else torch.cat([labels, draws.labels_d])
+                both_labels = None
+                if labels is not None and draws.labels_d is not None:
+                    both_labels = torch.cat([labels, draws.labels_d])
                 logits = self.discriminator(torch.cat([real, fake]), both_labels, draws.masks_d).float()
                 real_logits, fake_logits = logits.chunk(2)
         loss = losses.discriminator_bce(real_logits, fake_logits)
@@ -228,7 +230,8 @@ class Trainer:
         if self.ema is None:
             return
         with torch.no_grad():
-            averaged, current = list(self.ema.parameters()), list(self.generator.parameters())
+            averaged: list[Tensor] = list(self.ema.parameters())
+            current: list[Tensor] = list(self.generator.parameters())
             torch._foreach_lerp_(averaged, current, 1 - self.config.ema)
             for mine, theirs in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
                 mine.copy_(theirs)
@@ -241,18 +244,15 @@ class Trainer:
         for offset, row in enumerate(values):
             for quantity, value in zip(COLUMNS, row, strict=False):
                 if not np.isfinite(value):
-                    raise TrainingError(
-                        "not-finite",
-                        quantity=quantity,
-                        value=str(value),
-                        step=len(self._history) + offset + 1,
-                        lr_g=self.config.lr_g,
-                        lr_d=self.config.lr_d,
-                    )
+                    raise self._not_finite(quantity, str(value), len(self._history) + offset + 1)
         seconds = np.array([[spent] for _, spent in self._pending], np.float32)
         self._history.extend(np.hstack([values, seconds]))
         self._recorded_seconds += self._pending_seconds
         self._pending, self._pending_seconds = [], 0.0
+
+    def _not_finite(self, quantity: str, value: str, step: int) -> TrainingError:
+        rates = {"lr_g": self.config.lr_g, "lr_d": self.config.lr_d}
+        return TrainingError("not-finite", quantity=quantity, value=value, step=step, **rates)
 
     # -- exact state ---------------------------------------------------------------------------------------
 
@@ -262,10 +262,15 @@ class Trainer:
         Values are references, not copies: use them before the next step.
 
         Raises:
-            TrainingError: a measurement is NaN or infinite; a broken run is never saved over a good one.
+            TrainingError: a measurement or weight is NaN or infinite; a broken run is never saved over a good
+                one.
         """
         history = torch.from_numpy(np.ascontiguousarray(self.history.rows))
-        return self._network_state() | self._adam_state() | {"history": history}
+        tensors = self._network_state() | self._adam_state() | {"history": history}
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():  # the losses show what the last update broke only one step later
+                raise self._not_finite(name, "not finite", self.steps)
+        return tensors
 
     def _network_state(self) -> dict[str, Tensor]:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema}

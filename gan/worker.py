@@ -1,7 +1,7 @@
 """The background thread: trains, obeys between steps, saves, and publishes snapshots.
 
-Any thread may give orders; they are noted under one lock and answered at once, and the training thread carries
-them out between two steps. What it learned it publishes as an immutable Snapshot, by one assignment.
+Any thread may give orders; they are noted under one lock and answered at once, and the training thread
+carries them out between two steps. What it learned it publishes as an immutable Snapshot, by one assignment.
 """
 
 import logging
@@ -287,7 +287,7 @@ class Worker:
         self._report(orders, trainer)
 
     def _next_turn(self, orders: _Orders, trainer: Trainer, paused: bool) -> tuple[Status, bool]:
-        """Wait while there is nothing to do; carry out rate changes; say the status and whether to step once."""
+        """Wait while there is nothing to do, set new rates; the status, and whether to make a single step."""
         with self._changed:
             if paused:
                 self._changed.wait_for(

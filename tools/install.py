@@ -30,8 +30,8 @@ def make_venv() -> None:
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"Python 3.11 or newer is needed, and this is {found}: name another with PYTHON=python3.12")
     try:
-        import ensurepip  # noqa: F401, PLC0415
-        import venv  # noqa: PLC0415
+        import ensurepip  # noqa: F401
+        import venv
     except ImportError:
         sys.exit("This Python has no venv module; Debian and Ubuntu have it in python3-venv")
     if VENV.exists():

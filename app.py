@@ -1,0 +1,48 @@
+"""Front door: read the settings, open the studio, show the page, and save what trains on the way out.
+
+It is short because everything else has a place of its own: the engine in gan/, the page in gan/ui/.
+"""
+
+import logging
+import signal
+import sys
+import threading
+
+from gan.config import ServerSettings
+from gan.errors import GanError
+from gan.studio import Studio
+from gan.ui.serve import free_port, serve
+
+log = logging.getLogger("live-gan")
+
+
+def main() -> int:
+    """Serve until Ctrl-C or SIGTERM; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    over = threading.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: over.set())
+    try:
+        settings = ServerSettings.from_environment()
+        port = free_port(settings)
+        studio = Studio(settings)
+    except GanError as error:
+        print(f"Live GAN cannot start: {error}", file=sys.stderr)
+        return 2
+    if port != settings.port:
+        print(f"Port {settings.port} is taken; using {port}.")
+    page = serve(studio, port)
+    print(f"Live GAN is at {page.local_url} (Ctrl-C to end)", flush=True)
+    studio.warm_up()
+    over.wait()
+    print("Saving ...", flush=True)
+    saved = studio.close()
+    page.close(verbose=False)
+    if not saved:
+        log.error("the running run could not be saved in time; its last autosave is kept")
+    return 0 if saved else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

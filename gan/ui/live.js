@@ -1,0 +1,83 @@
+// Runs in the status component. Asks for a small token twice a second and exchanges only what has changed:
+// pictures are loaded first and swapped then, so nothing flickers.
+const root = document.documentElement;
+const language = root.dataset.language || "en";
+const byId = (id) => document.getElementById(id);
+const ACTIVE = ["preparing", "training"];
+let seen = {};
+let timer = null;
+let asking = false;
+
+const setText = (node, text) => {
+  if (node && node.textContent !== text) node.textContent = text;
+};
+
+// The first picture of a panel becomes `url`; an empty url shows the panel's explanation instead.
+window.ganPicture = async (id, url) => {
+  const panel = byId(id);
+  const image = panel?.querySelector("img");
+  if (!image) return;
+  panel.toggleAttribute("data-empty", !url);
+  if (!url || image.getAttribute("src") === url || image.dataset.wanted === url) return;
+  image.dataset.wanted = url;
+  const next = new Image();
+  next.src = url;
+  try {
+    await next.decode();
+  } catch {
+    if (image.dataset.wanted === url) image.dataset.wanted = ""; // gone meanwhile; the next token names a newer one
+    return;
+  }
+  if (image.dataset.wanted === url) image.src = url;
+};
+
+const show = (live) => {
+  root.dataset.train = live.state;
+  root.toggleAttribute("data-has-runs", live.has_runs);
+  root.toggleAttribute("data-has-live", live.has_live);
+  setText(byId("train-sentence"), live.sentence);
+  const problem = byId("train-problem");
+  setText(problem, live.problem);
+  problem.hidden = !live.problem;
+  const facts = byId("train-facts");
+  facts.hidden = live.facts.length === 0;
+  while (facts.children.length > live.facts.length) facts.lastChild.remove();
+  live.facts.forEach(([label, value, labelFirst], index) => {
+    const item = facts.children[index] || facts.appendChild(document.createElement("span"));
+    item.className = labelFirst ? "label-first" : "";
+    while (item.children.length < 2) item.appendChild(document.createElement("span"));
+    setText(item.children[0], labelFirst ? label : value);
+    setText(item.children[1], labelFirst ? value : label);
+  });
+  const bar = byId("train-bar");
+  bar.setAttribute("aria-valuenow", Math.round(100 * live.progress));
+  bar.firstElementChild.style.width = `${100 * live.progress}%`;
+  for (const [id, url] of Object.entries(live.pictures)) window.ganPicture(id, url);
+};
+
+const ask = async () => {
+  if (asking) return;
+  clearTimeout(timer);
+  asking = true;
+  let wait = 2000;
+  try {
+    const answer = await fetch(`gradio_api/gan/live?lang=${language}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const live = await answer.json();
+    show(live);
+    if (seen.runs !== undefined && seen.runs !== live.runs_version) trigger("runs_changed");
+    if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"] && live.has_live) trigger("live_moved");
+    seen = { runs: live.runs_version, grid: live.pictures["train-grid"] };
+    if (ACTIVE.includes(live.state)) wait = 500;
+  } catch {
+    setText(byId("train-sentence"), byId("train-sentence").dataset.offline.split("|")[language === "zh" ? 1 : 0]);
+  }
+  asking = false;
+  if (document.visibilityState === "visible") timer = setTimeout(ask, wait);
+};
+
+window.ganAsk = ask;
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") ask();
+});
+ask();

@@ -1,0 +1,216 @@
+"""What watchers poll: a small token, and pictures drawn once for everybody.
+
+A page asks for the token twice a second. It names the newest pictures by versioned addresses; a picture is
+drawn when the first watcher fetches it, and every other watcher gets the same bytes. Nobody looks: nothing is
+drawn.
+"""
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gan import plots
+from gan.sampling import SampleRequest, sample
+from gan.studio import Studio
+from gan.ui.text import say, say_error
+from gan.worker import Snapshot, Status
+
+BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
+GRID_SEED, GRID_DIGITS, GRID_COLUMNS = 0, 64, 8
+_KEPT_BYTES = 48 * 2**20
+
+
+class PictureStore:
+    """PNG bytes by the hash of their content, oldest forgotten first."""
+
+    def __init__(self, most_bytes: int = _KEPT_BYTES) -> None:
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    def put(self, content: bytes) -> str:
+        """Keep a picture; returns its address relative to the page."""
+        key = hashlib.sha256(content).hexdigest()[:20]
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = content
+                self._bytes += len(content)
+            self._pictures.move_to_end(key)
+            while self._bytes > self._most_bytes and len(self._pictures) > 1:
+                self._bytes -= len(self._pictures.popitem(last=False)[1])
+        return f"{BASE}/picture/{key}.png"
+
+    def get(self, key: str) -> bytes | None:
+        """The picture named by the last part of its address, without ".png"."""
+        with self._lock:
+            return self._pictures.get(key)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A live picture: how it is drawn, and how many seconds it stands at least while training."""
+
+    draw: Callable[[Snapshot], bytes]
+    seconds: float
+
+
+def _draw_grid(snapshot: Snapshot) -> bytes:
+    assert snapshot.networks is not None
+    images = sample(snapshot.networks, SampleRequest(GRID_SEED, GRID_DIGITS))
+    return plots.grid_png(images, GRID_COLUMNS)
+
+
+KINDS = {
+    "grid": _Kind(_draw_grid, 0.5),
+    "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0),
+    "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0),
+}
+
+
+class _LivePicture:
+    """One kind of picture of the newest snapshot, drawn at most once for each version shown."""
+
+    def __init__(self, kind: _Kind) -> None:
+        self._kind = kind
+        self._choosing = threading.Lock()
+        self._drawing = threading.Lock()
+        self._shown: Snapshot | None = None
+        self._shown_at = 0.0
+        self._drawn: OrderedDict[int, bytes] = OrderedDict()
+
+    def version(self, snapshot: Snapshot) -> int:
+        """The version to show now: the newest, or while training one not yet old enough to replace."""
+        with self._choosing:
+            old = self._shown
+            due = time.monotonic() - self._shown_at >= self._kind.seconds
+            other_run = old is None or old.run != snapshot.run
+            moved = other_run or (old is not None and old.steps != snapshot.steps)
+            if other_run or (moved and (due or snapshot.status is not Status.TRAINING)):
+                self._shown, self._shown_at = snapshot, time.monotonic()
+            assert self._shown is not None
+            return self._shown.version
+
+    def content(self, version: int) -> bytes | None:
+        """The picture of a version that is or was just shown, drawn now if it has not been."""
+        with self._drawing:
+            if version in self._drawn:
+                return self._drawn[version]
+            with self._choosing:
+                shown = self._shown
+            if shown is None:
+                return None
+            if shown.version not in self._drawn:
+                self._drawn[shown.version] = self._kind.draw(shown)
+                while len(self._drawn) > 2:
+                    self._drawn.popitem(last=False)
+            return self._drawn[shown.version]
+
+
+class Live:
+    """The live part of the page, shared by all watchers."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._pictures = {name: _LivePicture(kind) for name, kind in KINDS.items()}
+
+    def picture(self, name: str, version: int) -> bytes | None:
+        """PNG bytes of a live picture; None where there is no such picture."""
+        if name not in self._pictures:
+            return None
+        return self._pictures[name].content(version)
+
+    def token(self, language: str) -> dict[str, object]:
+        """What the page shows besides pictures, small enough to be asked for twice a second."""
+        snapshot = self._studio.snapshot
+        runs_version = self._studio.runs_version
+        has_runs = self._studio.has_runs()
+        if snapshot is None:
+            return {
+                "state": "idle",
+                "sentence": say("idle_saved" if has_runs else "idle", language),
+                "problem": "",
+                "facts": [],
+                "progress": 0.0,
+                "pictures": {
+                    "train-grid": real_address("mnist", GRID_DIGITS),
+                    "train-loss-plot": "",
+                    "train-score-plot": "",
+                },
+                "runs_version": runs_version,
+                "has_runs": has_runs,
+                "has_live": False,
+            }
+        return {
+            "state": str(snapshot.status),
+            "sentence": say(str(snapshot.status), language, run=snapshot.run),
+            "problem": say_error(snapshot.error, language) if snapshot.error else "",
+            "facts": facts(snapshot, language),
+            "progress": snapshot.progress,
+            "pictures": self._addresses(snapshot),
+            "runs_version": runs_version,
+            "has_runs": has_runs,
+            "has_live": snapshot.networks is not None,
+        }
+
+    def _addresses(self, snapshot: Snapshot) -> dict[str, str]:
+        addresses = {}
+        for name, picture in self._pictures.items():
+            ready = snapshot.networks is not None if name == "grid" else len(snapshot.history) > 0
+            address = f"{BASE}/live/{name}/{picture.version(snapshot)}.png" if ready else ""
+            addresses[f"train-{name}"] = address
+        dataset = snapshot.config.dataset
+        if snapshot.networks:  # the digits are loaded by then
+            addresses["train-real"] = real_address(dataset, GRID_COLUMNS)
+        else:
+            addresses["train-grid"] = real_address("mnist", GRID_DIGITS)
+        return addresses
+
+    @lru_cache(maxsize=8)  # noqa: B019 (one Live lives as long as its server)
+    def real_digits(self, dataset: str, count: int) -> bytes:
+        """PNG of `count` test digits in rows of eight: what G never saw, but should look like.
+
+        Raises:
+            DataError: the dataset is not on this machine.
+        """
+        images = self._studio.digits(dataset, train=False).images[:count].numpy()
+        return plots.grid_png(images, GRID_COLUMNS)
+
+
+def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:
+    """(label, value, label first) of the numbers beside the status."""
+    config = snapshot.config
+
+    def amount(value: str, unit: str) -> str:
+        return (
+            say("of_total", language, done=value, total=f"{config.length:g}")
+            if unit == config.unit
+            else value
+        )
+
+    rows = [
+        (say("epoch", language), amount(f"{snapshot.epochs:.2f}", "epochs"), True),
+        (say("step_count", language), amount(str(snapshot.steps), "steps"), True),
+    ]
+    if snapshot.images_per_second:
+        rows.append((say("speed", language), f"{snapshot.images_per_second:,.0f}", False))
+    rows.append((say("elapsed", language), clock(snapshot.seconds), False))
+    if snapshot.seconds_left is not None and snapshot.status.active:
+        rows.append((say("left", language), clock(snapshot.seconds_left), False))
+    return rows
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def real_address(dataset: str, count: int) -> str:
+    """Address of `count` real digits of a dataset, relative to the page."""
+    return f"{BASE}/real/{dataset}/{count}.png"

@@ -1,0 +1,82 @@
+"""Assembles the page: header, tabs, and what connects them."""
+
+from typing import Any
+
+import gradio as gr
+
+from gan.studio import LIVE, Studio
+from gan.ui import sample_tab, train_tab
+from gan.ui.endpoints import add_endpoints
+from gan.ui.live import PictureStore
+from gan.ui.parts import label, speaking
+from gan.ui.text import in_both, language_of, say
+
+_HEADER = f"""<header class="gan-header">
+<h1>{say("title", "en")}</h1><p>{in_both("subtitle")}</p>
+<nav><a href="?lang=en" hreflang="en" lang="en">{say("language_name", "en")}</a>|<a
+ href="?lang=zh" hreflang="zh" lang="zh">{say("language_name", "zh")}</a></nav></header>"""
+
+
+def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
+    """The whole page over one Studio, with its endpoints; layout and events only."""
+    with gr.Blocks(title=say("title", "en"), analytics_enabled=False) as page:
+        language = gr.Textbox("en", visible=False)  # filled by the browser, read by every handler
+        gr.HTML(_HEADER, elem_id="header")
+        with gr.Tabs():
+            with gr.Tab(label("tab_train"), id="train", elem_id="tab-train"):
+                train = train_tab.build(studio, language)
+            with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True):
+                sampling = sample_tab.build(studio, pictures, language)
+        add_endpoints(studio)
+        _connect(page, studio, language, train, sampling)
+    return page
+
+
+def _connect(
+    page: gr.Blocks,
+    studio: Studio,
+    language: gr.Textbox,
+    train: train_tab.TrainTab,
+    sampling: sample_tab.SampleTab,
+) -> None:
+    quiet: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": None,
+    }
+
+    def refresh(chosen_run: str | None, chosen_source: str, language: str) -> Any:
+        return (
+            train_tab.run_choices(studio, chosen_run, language),
+            sample_tab.source_choices(studio, chosen_source, language),
+            train_tab.download_links(studio, chosen_run, language),
+        )
+
+    lists = [train.runs, sampling.source]
+    outputs = [*lists, train.links]
+    train.status.runs_changed(speaking(refresh), [*lists, language], outputs, **quiet)
+
+    def follow(following: bool, source: str, *rest: Any) -> Any:
+        if not following or source != LIVE:
+            return [gr.skip(), gr.skip()]
+        return sampling.show(source, *rest)
+
+    train.status.live_moved(
+        speaking(follow),
+        [sampling.follow, *sampling.inputs],
+        sampling.outputs,
+        js=sample_tab.IF_LOOKING,
+        **sampling.drawing,
+    )
+
+    def arrive(wanted: str, chosen_run: str | None, chosen_source: str) -> Any:
+        language = language_of(wanted)
+        return language, *refresh(chosen_run, chosen_source, language)
+
+    page.load(
+        arrive,
+        [language, *lists],
+        [language, *outputs],
+        js="(_, ...rest) => [document.documentElement.dataset.language, ...rest]",
+        **quiet,
+    ).then(sampling.show, sampling.inputs, sampling.outputs, **quiet)

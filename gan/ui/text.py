@@ -1,0 +1,237 @@
+"""Every visible sentence, in English and Chinese. Nothing else on the page contains words."""
+
+from html import escape
+
+from gan.errors import MESSAGES, GanError
+
+LANGUAGES = ("en", "zh")
+
+# key: (English, Chinese)
+TEXT = {
+    # header
+    "title": ("Live GAN", "Live GAN"),
+    "subtitle": (
+        "Two networks play a game. Watch one of them learn to write digits.",
+        "两个网络在博弈。看其中一个如何学会写数字。",
+    ),
+    "language_name": ("EN", "中文"),
+    "tab_train": ("Train", "训练"),
+    "tab_sample": ("Sample", "生成"),
+    # train: what to train
+    "recipe": ("Recipe", "配方"),
+    "recipe_info": (
+        "dcgan: convolutions, learns fastest. classic: the primer's fully connected pair. "
+        "conditional: dcgan that is told which digit to write.",
+        "dcgan:卷积网络,学得最快。classic:教程中的全连接网络。conditional:可以指定数字的 dcgan。",
+    ),
+    "dataset": ("Dataset", "数据集"),
+    "length": ("Length", "长度"),
+    "unit": ("in", "单位"),
+    "unit_seconds": ("seconds of training", "秒(训练时间)"),
+    "unit_epochs": ("epochs", "轮 (epoch)"),
+    "run_name": ("Name", "名称"),
+    "run_name_info": ("Left empty, the run gets a name of its own.", "留空则自动命名。"),
+    "settings": ("Settings", "设置"),
+    "latent_dim": ("Latent size", "隐向量维数"),
+    "batch_size": ("Batch size", "批大小"),
+    "lr_g": ("Learning rate of G", "G 的学习率"),
+    "lr_d": ("Learning rate of D", "D 的学习率"),
+    "beta1": ("Adam beta 1", "Adam beta 1"),
+    "beta2": ("Adam beta 2", "Adam beta 2"),
+    "ema": ("EMA decay of G", "G 的 EMA 衰减"),
+    "ema_info": ("0 keeps no averaged copy", "0 表示不保留平均副本"),
+    "seed": ("Random seed", "随机种子"),
+    "apply_rates": ("Apply learning rates now", "立即应用学习率"),
+    # train: buttons
+    "start": ("Start", "开始"),
+    "pause": ("Pause", "暂停"),
+    "resume": ("Resume", "继续"),
+    "stop": ("Stop", "停止"),
+    "step": ("Step", "单步"),
+    "save": ("Save now", "立即保存"),
+    # train: saved runs
+    "runs": ("Saved runs", "已保存的训练"),
+    "runs_info": (
+        "Choose one and press Resume to continue it. A finished run goes on for the length given above.",
+        "选择一个并按“继续”。已完成的训练会按上面的长度再训练一段。",
+    ),
+    "runs_none": ("No runs yet. The first one appears here.", "还没有训练。第一个会出现在这里。"),
+    "run_line": (
+        "{name} · {recipe} · step {steps} · {percent} %",
+        "{name} · {recipe} · 第 {steps} 步 · {percent} %",
+    ),
+    "run_line_new": ("{name} · not saved yet", "{name} · 尚未保存"),
+    "run_line_broken": ("{name} · unreadable", "{name} · 无法读取"),
+    "run_line_active": ("{line} · live", "{line} · 进行中"),
+    "run_line_slim": ("{line} · slim", "{line} · 精简"),
+    "manage": ("Rename, delete, upload", "重命名、删除、上传"),
+    "new_name": ("New name", "新名称"),
+    "rename": ("Rename", "重命名"),
+    "delete": ("Delete", "删除"),
+    "delete_question": ("Delete {name} and all its files for good?", "要永久删除 {name} 及其所有文件吗?"),
+    "delete_yes": ("Delete it", "确认删除"),
+    "delete_no": ("Keep it", "保留"),
+    "from_weights": ("New run from its weights", "用其权重新建训练"),
+    "upload": ("Upload a checkpoint", "上传检查点"),
+    "downloads": ("Download {name}:", "下载 {name}:"),
+    "download_checkpoint": ("checkpoint", "检查点"),
+    "download_losses": ("loss plot", "损失图"),
+    "download_scores": ("score plot", "得分图"),
+    "choose_run": ("Choose a run in the list first.", "请先在列表中选择一个训练。"),
+    # train: live
+    "idle": (
+        "Press Start. G will begin with noise and learn from D's verdicts.",
+        "请按“开始”。G 从噪声出发,从 D 的判断中学习。",
+    ),
+    "idle_saved": (
+        "Press Start for a new run, or choose a saved one and press Resume.",
+        "按“开始”新建训练,或选择已保存的训练并按“继续”。",
+    ),
+    "preparing": (
+        "Preparing {run}: loading digits, measuring speed …",
+        "正在准备 {run}:读取数字、测量速度……",
+    ),
+    "training": ("Training {run}", "正在训练 {run}"),
+    "paused": ("{run} is paused", "{run} 已暂停"),
+    "stopped": ("{run} is stopped and saved", "{run} 已停止并保存"),
+    "finished": ("{run} is finished and saved", "{run} 已完成并保存"),
+    "failed": ("{run} has ended", "{run} 已终止"),
+    "epoch": ("epoch", "轮"),
+    "step_count": ("step", "步"),
+    "of_total": ("{done} of {total}", "{done} / {total}"),
+    "speed": ("images/s", "图/秒"),
+    "elapsed": ("elapsed", "已用"),
+    "left": ("left", "剩余"),
+    "progress": ("Progress of the run", "训练进度"),
+    "offline": ("The server does not answer. Trying again …", "服务器没有响应,正在重试……"),
+    "grid_title": ("Generated digits", "生成的数字"),
+    "grid_note": ("the same 64 latents all along", "始终使用相同的 64 个隐向量"),
+    "grid_title_idle": ("Real digits", "真实数字"),
+    "grid_note_idle": ("what G is going to learn to draw", "G 将要学会画的东西"),
+    "grid_alt": ("Eight rows of eight digits", "八行八列的数字"),
+    "real_title": ("Real digits, for comparison", "真实数字(对照)"),
+    "real_alt": ("A row of real digits", "一行真实数字"),
+    "loss_title": ("Losses of D and G, by step", "D 与 G 的损失(按步)"),
+    "loss_empty": (
+        "The losses of both networks appear here. Neither should win: lines that stay apart but steady are healthy.",
+        "这里显示两个网络的损失。没有谁应当取胜:两条线保持距离且平稳,就是健康的。",
+    ),
+    "loss_alt": ("Plot of the losses of D and G over steps", "D 与 G 的损失随步数变化的曲线"),
+    "score_title": ("What D says, by step: 1 real, 0 fake", "D 的判断(按步):1 为真,0 为假"),
+    "score_empty": (
+        "D's mean score for real digits, D(x), and for fakes, D(G(z)). "
+        "Both at 0.5 would mean that D can no longer tell them apart.",
+        "D 对真实数字的平均得分 D(x) 与对生成数字的平均得分 D(G(z))。都为 0.5 表示 D 已无法分辨。",
+    ),
+    "score_alt": (
+        "Plot of D's mean scores for real and generated digits over steps, with a line at 0.5",
+        "D 对真实与生成数字的平均得分随步数变化的曲线,带 0.5 参考线",
+    ),
+    # sample
+    "source": ("Generator", "生成器"),
+    "source_live": ("live: the run in training", "实时:正在训练的生成器"),
+    "sample_seed": ("Seed", "种子"),
+    "sample_seed_info": (
+        "3.5 lies halfway between seeds 3 and 4: drag to walk.",
+        "3.5 位于种子 3 与 4 的正中:拖动即可漫步。",
+    ),
+    "random_seed": ("Random seed", "随机种子"),
+    "count": ("Number of digits", "数字个数"),
+    "truncation": ("Truncation", "截断"),
+    "truncation_info": (
+        "Scales the latents: below 1 safer, above 1 wilder.",
+        "缩放隐向量:小于 1 更稳妥,大于 1 更奔放。",
+    ),
+    "weights": ("Weights", "权重"),
+    "weights_ema": ("EMA (averaged)", "EMA(平均)"),
+    "weights_raw": ("raw", "原始"),
+    "scores": ("D's score under each digit (up to 64 digits)", "在每个数字下显示 D 的得分(最多 64 个)"),
+    "follow": ("Follow the live generator", "跟随实时生成器"),
+    "download_png": ("Download PNG", "下载 PNG"),
+    "sample_alt": ("Digits generated from seed {seed}", "由种子 {seed} 生成的数字"),
+    "sample_caption": ("{run} · seed {seed} · {weights} weights", "{run} · 种子 {seed} · {weights} 权重"),
+    "sample_caption_scores": (
+        "{caption} · scores are shown for up to 64 digits",
+        "{caption} · 得分最多显示 64 个数字",
+    ),
+    "sample_none": (
+        "There is no generator yet. Press Start on the Train tab, then come back: "
+        "you can sample while it learns.",
+        "还没有生成器。请在“训练”页按“开始”,然后回到这里:训练时也可以生成。",
+    ),
+    # errors
+    "error_title": ("That did not work", "操作未成功"),
+    "error_unexpected": (
+        "Something went wrong on the server. Nothing was lost; the log has the details.",
+        "服务器出错了。没有数据丢失,详情见日志。",
+    ),
+}
+
+ERRORS_ZH = {
+    "unknown-field": "没有名为 {field!r} 的设置;可用的设置:{allowed}。",
+    "wrong-type": "{field} 的值是 {value!r};它必须是:{allowed}。",
+    "out-of-range": "{field} 的值是 {value!r};允许的范围:{allowed}。",
+    "unknown-recipe": "没有名为 {recipe!r} 的配方;可用的配方:{allowed}。",
+    "batch-too-large": "batch_size 为 {value};数据集只有 {allowed} 张图像。",
+    "bad-environment": "环境变量 {variable} 的值是 {value!r};它必须是 {allowed}。",
+    "data-damaged": "数据文件 {file} 已损坏({reason})。请放回原始文件。",
+    "data-missing": "本机没有 {dataset},也无法下载。请把它的四个文件({files})放入 {folder}。",
+    "bad-name": "{name!r} 不能作为名称:请用 1 到 40 个字母、数字、“-”或“_”,并以字母或数字开头。",
+    "run-exists": "已有名为 {run!r} 的训练。请换一个名称,或继续它。",
+    "no-run": "没有名为 {run!r} 的训练。",
+    "run-busy": "{run!r} 正在进行。请先停止它。",
+    "folder-unusable": "检查点文件夹 {folder} 无法使用:{reason}。",
+    "checkpoint-unreadable": "{file} 不是可读取的检查点:{reason}。",
+    "checkpoint-not-ours": "{file} 是 safetensors 文件,但不是 Live GAN 的检查点。",
+    "checkpoint-version": "{file} 的检查点格式为 {found};本程序读取格式 {allowed}。",
+    "checkpoint-tensors": "{file} 与其设置不符:{reason}。",
+    "checkpoint-digest": "{file} 已损坏:内容与其摘要不符。",
+    "checkpoint-slim": "{run!r} 是精简检查点:只含用于生成的网络,没有继续训练所需的优化器与历史。"
+    "请改为用其权重新建训练。",
+    "slim-history": "{run!r} 是精简检查点:没有逐步的历史记录。",
+    "checkpoint-too-large": "{file} 有 {size} MB;检查点最大 {allowed} MB。",
+    "resume-differs": "无法继续 {run!r}:{differences}。",
+    "save-failed": "无法保存 {run!r}:{reason}。之前的检查点未受影响。",
+    "not-finite": "{quantity} 在第 {step} 步变为 {value}:训练发散了。请从上一个检查点继续,并降低学习率"
+    "(现在 G 为 {lr_g},D 为 {lr_d})。",
+    "already-training": "{run!r} 正在训练。一次只训练一个:请先停止它。",
+    "nothing-active": "没有进行中的训练。请先开始一个。",
+    "cannot-pause": "{run!r} 的状态是 {status};只有正在训练的才能暂停。",
+    "cannot-resume": "{run!r} 的状态是 {status};只有已暂停的才能继续。",
+    "cannot-step": "{run!r} 的状态是 {status};单步需要先暂停。",
+    "run-failed": "{run!r} 因错误而终止:{reason}。详情见日志。",
+    "length-reached": "{run!r} 已达到其长度({length})。请给出更大的长度以继续。",
+    "cuda-missing": "要求使用设备 {device!r},但 PyTorch 在此找不到它。",
+    "no-port": "无法打开端口 {first} 到 {last}。请将 HOST 设为本机地址,PORT 设为空闲端口。",
+    "no-ema": "{run!r} 没有 EMA 权重;请使用原始权重。",
+    "no-raw": "{run!r} 只有一个生成器;请使用 EMA 权重。",
+    "not-conditional": "{run!r} 训练时没有使用标签,因此不能指定数字。",
+    "nothing-to-sample": "还没有生成器。请先训练。",
+    "wrong-output": "--out 为 {value!r};它必须以 .png 或 .npy 结尾。",
+    "write-failed": "无法写入 {file}:{reason}。",
+    "bad-assignment": "--set 需要 field=value,得到的是 {value!r}。",
+}
+
+
+def language_of(wanted: str | None) -> str:
+    """The language for a browser's or visitor's wish, such as "zh-CN"; English unless it is Chinese."""
+    return "zh" if (wanted or "").lower().startswith("zh") else "en"
+
+
+def say(key: str, language: str, **values: object) -> str:
+    """The sentence `key` in `language`, filled with `values`."""
+    return TEXT[key][LANGUAGES.index(language)].format(**values)
+
+
+def say_error(error: GanError, language: str) -> str:
+    """The sentence of an engine's error in `language`."""
+    if language == "zh":
+        return ERRORS_ZH[error.key].format(**error.values)
+    return MESSAGES[error.key].format(**error.values)
+
+
+def in_both(key: str) -> str:
+    """HTML with the sentence in both languages; the page's style shows the one that is chosen."""
+    return "".join(
+        f'<span class="in-{name}" lang="{name}">{escape(say(key, name))}</span>' for name in LANGUAGES
+    )

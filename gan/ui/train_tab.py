@@ -1,0 +1,372 @@
+"""The Train tab: what to train, the buttons, and the live part that gan/ui/live.js keeps fresh."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
+from gan.studio import Listed, Studio
+from gan.ui.live import GRID_COLUMNS, GRID_DIGITS, real_address
+from gan.ui.parts import label, number, panel, speaking
+from gan.ui.routes import DOWNLOADS, download_address
+from gan.ui.text import in_both, say
+
+_SETTINGS = ("latent_dim", "batch_size", "lr_g", "lr_d", "beta1", "beta2", "ema", "seed")
+_ASK = "() => window.ganAsk && window.ganAsk()"  # look at once instead of at the next poll
+
+
+@dataclass(frozen=True)
+class TrainTab:
+    """What the rest of the page connects to."""
+
+    status: gr.HTML  # fires runs_changed and live_moved
+    runs: gr.Radio
+    links: gr.HTML
+
+
+def build(studio: Studio, language: gr.Textbox) -> TrainTab:
+    """Lay out the tab inside the current Blocks and connect its events."""
+    with gr.Row(elem_id="train-layout"):
+        status = gr.HTML(
+            _status_html(), elem_id="train-status", js_on_load=(Path(__file__).parent / "live.js").read_text()
+        )
+        with gr.Column(elem_id="train-controls"):
+            form = _form()
+            buttons = _buttons()
+            runs = _runs()
+        with gr.Column(elem_id="train-digits"):
+            gr.HTML(_grid_html(), elem_id="train-grid")
+            gr.HTML(_real_html(), elem_id="train-real")
+        with gr.Column(elem_id="train-plots"):
+            gr.HTML(_plot_html("loss"), elem_id="train-loss-plot")
+            gr.HTML(_plot_html("score"), elem_id="train-score-plot")
+    _connect(studio, language, form, buttons, runs)
+    return TrainTab(status, runs.list, runs.links)
+
+
+# -- layout --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Form:
+    recipe: gr.Dropdown
+    dataset: gr.Dropdown
+    length: gr.Number
+    unit: gr.Radio
+    name: gr.Textbox
+    settings: list[gr.Number]
+    apply_rates: gr.Button
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [self.recipe, self.dataset, self.length, self.unit, self.name, *self.settings]
+
+
+def _options(field: str) -> list[str]:
+    allowed = allowed_values(field)
+    assert isinstance(allowed, Choice)
+    return list(allowed.options)
+
+
+def _form() -> _Form:
+    base = RECIPES[DEFAULT_RECIPE]
+    chosen = gr.Dropdown(
+        list(RECIPES),
+        value=base.recipe,
+        label=label("recipe"),
+        info=label("recipe_info"),
+        elem_id="train-recipe",
+    )
+    dataset = gr.Dropdown(
+        _options("dataset"), value=base.dataset, label=label("dataset"), elem_id="train-dataset"
+    )
+    with gr.Row():
+        length = gr.Number(DEFAULT_SECONDS, label=label("length"), elem_id="train-length", min_width=90)
+        unit = gr.Radio(
+            [(label("unit_seconds"), "seconds"), (label("unit_epochs"), "epochs")],
+            value="seconds",
+            label=label("unit"),
+            elem_id="train-unit",
+            min_width=150,
+        )
+    with gr.Accordion(label("settings"), open=False, elem_id="train-settings"):
+        name = gr.Textbox(
+            label=label("run_name"), info=label("run_name_info"), max_length=80, elem_id="train-name"
+        )
+        settings = []
+        for first, second in zip(_SETTINGS[::2], _SETTINGS[1::2], strict=True):
+            with gr.Row():
+                settings += [_setting(first, base), _setting(second, base)]
+        apply_rates = gr.Button(label("apply_rates"), size="sm", elem_id="train-rates")
+    return _Form(chosen, dataset, length, unit, name, settings, apply_rates)
+
+
+def _setting(field: str, base: RunConfig) -> gr.Number:
+    info = label("ema_info") if field == "ema" else str(allowed_values(field))
+    return gr.Number(
+        getattr(base, field),
+        label=label(field),
+        info=info,
+        min_width=110,
+        elem_id=f"train-{field.replace('_', '-')}",
+    )
+
+
+@dataclass(frozen=True)
+class _Buttons:
+    start: gr.Button
+    pause: gr.Button
+    resume: gr.Button
+    step: gr.Button
+    save: gr.Button
+    stop: gr.Button
+
+
+def _buttons() -> _Buttons:
+    """All are there; the style shows those that fit the state (gan/ui/style.css), the Studio enforces it."""
+    with gr.Row(elem_id="train-buttons"):
+        return _Buttons(
+            start=gr.Button(label("start"), variant="primary", elem_id="train-start"),
+            pause=gr.Button(label("pause"), variant="primary", elem_id="train-pause"),
+            resume=gr.Button(label("resume"), variant="primary", elem_id="train-resume"),
+            step=gr.Button(label("step"), elem_id="train-step"),
+            save=gr.Button(label("save"), elem_id="train-save"),
+            stop=gr.Button(label("stop"), elem_id="train-stop"),
+        )
+
+
+def _status_html() -> str:
+    offline = escape(f"{say('offline', 'en')}|{say('offline', 'zh')}")
+    return f"""<div class="gan-status">
+<p id="train-sentence" role="status" aria-live="polite" data-offline="{offline}">{in_both("idle")}</p>
+<p id="train-problem" role="alert" hidden></p>
+<div id="train-bar" role="progressbar" aria-label="{escape(say("progress", "en"))}" aria-valuemin="0"
+ aria-valuemax="100" aria-valuenow="0"><div></div></div>
+<div id="train-facts" hidden></div></div>"""
+
+
+def _grid_html() -> str:
+    image = _image(real_address("mnist", GRID_DIGITS), "grid_alt")
+    idle = panel("grid_title_idle", "grid_note_idle", "")
+    live = panel("grid_title", "grid_note", "")
+    return f"""<div class="if-idle">{idle}</div><div class="if-live">{live}</div>
+<div class="gan-panel gan-digits">{image}</div>"""
+
+
+def _real_html() -> str:
+    image = _image(real_address("mnist", GRID_COLUMNS), "real_alt")
+    return panel("real_title", "", f'<div class="gan-digits">{image}</div>')
+
+
+def _plot_html(which: str) -> str:
+    image = f'<img alt="{escape(say(f"{which}_alt", "en"))}">'
+    body = f'{image}<p class="if-empty">{in_both(f"{which}_empty")}</p>'
+    return f"<div data-panel>{panel(f'{which}_title', '', body)}</div>"
+
+
+def _image(address: str, alt: str) -> str:
+    return f'<img src="{address}" alt="{escape(say(alt, "en"))}">'
+
+
+# -- saved runs ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Runs:
+    list: gr.Radio
+    links: gr.HTML
+    new_name: gr.Textbox
+    rename: gr.Button
+    delete: gr.Button
+    question: gr.Column
+    question_text: gr.Markdown
+    delete_yes: gr.Button
+    delete_no: gr.Button
+    from_weights: gr.Button
+    upload: gr.UploadButton
+
+
+def _runs() -> _Runs:
+    gr.HTML(f'<p class="gan-note">{in_both("runs_none")}</p>', elem_classes="if-no-runs")
+    with gr.Column(elem_classes="if-runs", elem_id="train-runs-panel"):
+        listed = gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs")
+        links = gr.HTML("", elem_id="train-downloads")
+    with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):
+        with gr.Column(elem_classes="if-runs"):
+            new_name = gr.Textbox(label=label("new_name"), max_length=80, elem_id="train-new-name")
+            with gr.Row():
+                rename = gr.Button(label("rename"), size="sm", min_width=80, elem_id="train-rename")
+                delete = gr.Button(label("delete"), size="sm", min_width=80, elem_id="train-delete")
+            with gr.Column(visible=False, elem_id="train-delete-question") as question:
+                question_text = gr.Markdown("")
+                with gr.Row():
+                    delete_yes = gr.Button(
+                        label("delete_yes"),
+                        variant="stop",
+                        size="sm",
+                        min_width=80,
+                        elem_id="train-delete-yes",
+                    )
+                    delete_no = gr.Button(
+                        label("delete_no"), size="sm", min_width=80, elem_id="train-delete-no"
+                    )
+            from_weights = gr.Button(label("from_weights"), size="sm", elem_id="train-from-weights")
+        upload = gr.UploadButton(
+            label("upload"), file_types=[".safetensors"], size="sm", elem_id="train-upload"
+        )
+    return _Runs(
+        listed,
+        links,
+        new_name,
+        rename,
+        delete,
+        question,
+        question_text,
+        delete_yes,
+        delete_no,
+        from_weights,
+        upload,
+    )
+
+
+def run_line(run: Listed, language: str) -> str:
+    """A run as one line of the list."""
+    summary = run.saved.summary if run.saved else None
+    if run.saved is None:
+        line = say("run_line_new", language, name=run.name)
+    elif summary is None:
+        line = say("run_line_broken", language, name=run.name)
+    else:
+        percent = round(100 * summary.progress)
+        line = say(
+            "run_line",
+            language,
+            name=run.name,
+            recipe=summary.config.recipe,
+            steps=summary.steps,
+            percent=percent,
+        )
+        if summary.kind == "slim":
+            line = say("run_line_slim", language, line=line)
+    if run.snapshot and run.snapshot.status.active:
+        line = say("run_line_active", language, line=line)
+    return line
+
+
+def run_choices(studio: Studio, chosen: str | None, language: str) -> Any:
+    """An update of the list of runs that keeps the choice, or falls back to the newest run."""
+    runs = studio.runs()
+    names = [run.name for run in runs]
+    value = chosen if chosen in names else (names[0] if names else None)
+    return gr.Radio(choices=[(run_line(run, language), run.name) for run in runs], value=value)
+
+
+def download_links(studio: Studio, run: str | None, language: str) -> str:
+    """HTML links to everything that can be downloaded of a saved run."""
+    saved = next((listed.saved for listed in studio.runs() if listed.name == run), None)
+    if run is None or saved is None or saved.summary is None:
+        return ""
+    words = {
+        "checkpoint.safetensors": say("download_checkpoint", language),
+        "losses.png": say("download_losses", language),
+        "scores.png": say("download_scores", language),
+    }
+    files = DOWNLOADS if saved.summary.kind == "full" else DOWNLOADS[:1]
+    links = "".join(
+        f'<a href="{download_address(run, file)}" download>{escape(words.get(file, file))}</a>'
+        for file in files
+    )
+    return f'<p class="gan-links"><span>{escape(say("downloads", language, name=run))}</span>{links}</p>'
+
+
+# -- events --------------------------------------------------------------------------------------------------
+
+
+def config_of(values: tuple[Any, ...]) -> RunConfig:
+    """The settings that the form's values (recipe, dataset, length, unit, then the numbers) describe.
+
+    Raises:
+        ConfigError: names the field, its value and what is allowed.
+    """
+    chosen, dataset, length, unit, *numbers = values
+    changes = dict(zip(_SETTINGS, map(number, numbers), strict=True))
+    return recipe(chosen).with_changes(dataset=dataset, length=number(length), unit=unit, **changes)
+
+
+def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs) -> None:
+    def start(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> None:
+        studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
+
+    def resume(chosen: str | None, length: Any, unit: str, language: str) -> None:
+        active = studio.snapshot
+        if active and active.status.active:
+            studio.resume()
+            return
+        more = RunConfig(length=number(length), unit=unit)
+        studio.resume(_chosen(chosen, language), more.length, more.unit)
+
+    def from_weights(chosen: str | None, length: Any, unit: str, name: str, language: str) -> None:
+        studio.start_from_weights(_chosen(chosen, language), number(length), unit, name or "")
+
+    def fill(chosen: str) -> list[Any]:
+        return [getattr(recipe(chosen), field) for field in _SETTINGS]
+
+    command: dict[str, Any] = {
+        "show_progress": "hidden",
+        "concurrency_limit": None,
+        "api_visibility": "private",
+    }
+
+    def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> None:
+        button.click(speaking(handler), [*inputs, language], outputs, **command).then(None, js=_ASK)
+
+    lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
+    on(buttons.start, start, form.inputs)
+    on(buttons.pause, lambda _: studio.pause(), [])
+    on(buttons.resume, resume, [runs.list, form.length, form.unit])
+    on(buttons.stop, lambda _: studio.stop(), [])
+    on(buttons.step, lambda _: studio.step(), [])
+    on(buttons.save, lambda _: studio.save(), [])
+    on(form.apply_rates, lambda g, d, _: studio.set_learning_rates(number(g), number(d)), [lr_g, lr_d])
+    on(runs.from_weights, from_weights, [runs.list, form.length, form.unit, form.name])
+    form.recipe.input(fill, form.recipe, form.settings, **command)
+    _connect_runs(studio, language, runs, command, on)
+
+
+def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: Any, on: Any) -> None:
+    def rename(chosen: str | None, new_name: str, language: str) -> Any:
+        name = studio.rename(_chosen(chosen, language), new_name)
+        return run_choices(studio, name, language), ""
+
+    def ask(chosen: str | None, language: str) -> Any:
+        question = say("delete_question", language, name=f"**{_chosen(chosen, language)}**")
+        return gr.Column(visible=True), question
+
+    def delete(chosen: str | None, language: str) -> Any:
+        studio.delete(_chosen(chosen, language))
+        return gr.Column(visible=False), run_choices(studio, None, language)
+
+    def upload(path: str, language: str) -> Any:
+        name = studio.take_in(Path(path))
+        return run_choices(studio, name, language)
+
+    on(runs.rename, rename, [runs.list, runs.new_name], [runs.list, runs.new_name])
+    on(runs.delete, ask, [runs.list], [runs.question, runs.question_text])
+    on(runs.delete_yes, delete, [runs.list], [runs.question, runs.list])
+    on(runs.delete_no, lambda _: gr.Column(visible=False), [], runs.question)
+    runs.upload.upload(speaking(upload), [runs.upload, language], runs.list, **command).then(None, js=_ASK)
+    runs.list.change(
+        speaking(lambda chosen, language: download_links(studio, chosen, language)),
+        [runs.list, language],
+        runs.links,
+        **command,
+    )
+
+
+def _chosen(name: str | None, language: str) -> str:
+    if not name:
+        raise gr.Error(say("choose_run", language), title=say("error_title", language), print_exception=False)
+    return name
