@@ -27,7 +27,7 @@ TEXT = {
     "dataset": ("Dataset", "数据集"),
     "length": ("Length", "长度"),
     "unit": ("in", "单位"),
-    "unit_seconds": ("seconds of training", "秒(训练时间)"),
+    "unit_seconds": ("seconds", "秒"),
     "unit_epochs": ("epochs", "轮 (epoch)"),
     "run_name": ("Name", "名称"),
     "run_name_info": ("Left empty, the run gets a name of its own.", "留空则自动命名。"),
@@ -48,7 +48,7 @@ TEXT = {
     "resume": ("Resume", "继续"),
     "stop": ("Stop", "停止"),
     "step": ("Step", "单步"),
-    "save": ("Save now", "立即保存"),
+    "save": ("Save", "保存"),
     # train: saved runs
     "runs": ("Saved runs", "已保存的训练"),
     "runs_info": (
@@ -117,7 +117,7 @@ TEXT = {
         "这里显示两个网络的损失。没有谁应当取胜:两条线保持距离且平稳,就是健康的。",
     ),
     "loss_alt": ("Plot of the losses of D and G over steps", "D 与 G 的损失随步数变化的曲线"),
-    "score_title": ("What D says, by step: 1 real, 0 fake", "D 的判断(按步):1 为真,0 为假"),
+    "score_title": ("D's scores, by step: 1 real, 0 fake", "D 的判断(按步):1 为真,0 为假"),
     "score_empty": (
         "D's mean score for real digits, D(x), and for fakes, D(G(z)). "
         "Both at 0.5 would mean that D can no longer tell them apart.",

@@ -1,0 +1,85 @@
+"""A real server process, as `python app.py` starts it, and a real browser."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser_path import find_chromium
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class Server:
+    """`python app.py` on a free port over its own checkpoint folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder.parent / f"{folder.name}.log"
+        self.start()
+
+    def start(self) -> None:
+        environment = os.environ | {
+            "GAN_CHECKPOINTS": str(self.folder),
+            "HOST": "127.0.0.1",
+            "PORT": "17860",
+            "GAN_DEVICE": "cpu",
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        offset = self.log.stat().st_size
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.findall(r"Live GAN is at (\S+)", self.log.read_text()[offset:])
+            if found:
+                self.address = found[-1]
+                return
+            assert self._process.poll() is None, self.log.read_text()
+            time.sleep(0.2)
+        raise AssertionError(self.log.read_text())
+
+    def end(self, signum: int) -> int:
+        """Send a signal and wait; returns the exit status."""
+        self._process.send_signal(signum)
+        return self._process.wait(15)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path / "checkpoints")
+    yield running
+    if running._process.poll() is None:
+        running.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="en-US", viewport={"width": 1360, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    context.close()

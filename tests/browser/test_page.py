@@ -1,0 +1,162 @@
+"""The page in a real browser, on real MNIST, against a server process that is really killed."""
+
+import re
+import signal
+import time
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+
+def src(page: Page, panel: str) -> str:
+    return page.locator(f"#{panel} img").first.get_attribute("src") or ""
+
+
+def step(page: Page) -> int:
+    found = re.search(r"step\s*(\d+)", page.locator("#train-status").inner_text())
+    return int(found.group(1)) if found else 0
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def open_page(page: Page, address: str, tab: str = "Train") -> None:
+    page.goto(address)
+    expect(page.get_by_role("tab", name=tab)).to_be_visible()
+    page.get_by_role("tab", name=tab).click()
+
+
+def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    assert "real" in src(page, "train-grid")
+    page.locator("#train-length input").fill("600")
+    page.click("#train-start")
+    wait_for(lambda: src(page, "train-loss-plot") and src(page, "train-score-plot"))
+    wait_for(lambda: "live" in src(page, "train-grid"))
+    first = src(page, "train-grid")
+    wait_for(lambda: src(page, "train-grid") != first)
+
+    page.click("#train-pause")
+    expect(page.locator("#train-resume")).to_be_visible()
+    wait_for(lambda: step(page) > 0)
+    page.wait_for_timeout(1500)
+    paused = step(page)
+    page.wait_for_timeout(1500)
+    assert step(page) == paused
+
+    page.reload()
+    expect(page.locator("#train-resume")).to_be_visible()
+    wait_for(lambda: step(page) == paused)
+    page.click("#train-step")
+    wait_for(lambda: step(page) == paused + 1)
+    page.click("#train-save")
+    page.wait_for_timeout(1000)
+    page.click("#train-resume")
+    wait_for(lambda: step(page) > paused + 1)
+    page.click("#train-pause")
+    expect(page.locator("#train-resume")).to_be_visible()
+    page.wait_for_timeout(2500)
+    last = step(page)
+
+    server.end(signal.SIGKILL)
+    server.start()
+    open_page(page, server.address)
+    expect(page.locator("#train-runs")).to_contain_text("dcgan-1")
+    expect(page.locator("#train-runs")).to_contain_text(f"step {last}")
+    page.click("#train-resume")
+    wait_for(lambda: step(page) >= last)
+    page.click("#train-pause")
+
+    page.get_by_role("tab", name="Sample").click()
+    number = page.locator("#sample-seed input[type=number]")
+
+    def picture_of(seed: str) -> str:
+        before = src(page, "sample-grid")
+        number.fill(seed)
+        number.press("Enter")
+        wait_for(lambda: src(page, "sample-grid") not in ("", before))
+        return src(page, "sample-grid")
+
+    wait_for(lambda: src(page, "sample-grid") != "")
+    page.wait_for_timeout(1500)
+    third, fourth = picture_of("3"), picture_of("4")
+    assert third != fourth
+    assert picture_of("3") == third
+    with page.expect_download() as download:
+        page.click("#sample-download")
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_the_page_asks_nothing_from_outside(server: Any, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, server.address)
+    open_page(page, server.address, "Sample")
+    page.wait_for_timeout(1500)
+    strangers = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
+    assert asked
+    assert strangers == []
+
+
+def test_the_language_is_the_browsers_or_the_one_chosen(server: Any, browser: Any) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(server.address)
+    expect(page.locator("#train-start")).to_have_text("开始")
+    expect(page.locator("#train-sentence")).to_contain_text("请按")
+    page.get_by_role("link", name="EN").click()
+    expect(page.locator("#train-start")).to_have_text("Start")
+    expect(page.locator("#train-sentence")).to_contain_text("Press Start")
+    context.close()
+
+
+def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("-5")
+    page.click("#train-start")
+    expect(page.locator(".toast-wrap")).to_contain_text("length is -5")
+    expect(page.locator("#train-start")).to_be_visible()
+    assert page.locator("#train-length input").input_value() == "-5"
+    page.locator("#train-manage button").first.click()
+    with page.expect_file_chooser() as chooser:
+        page.click("#train-upload")
+    chooser.value.set_files(
+        {"name": "x.safetensors", "mimeType": "application/octet-stream", "buffer": b"not a checkpoint"}
+    )
+    expect(page.locator(".toast-wrap")).to_contain_text("not a readable checkpoint")
+    assert "Traceback" not in page.content()
+
+
+def test_named_endpoints_start_pause_resume_stop_status_and_sample(server: Any) -> None:
+    client = Client(server.address, verbose=False)
+    assert client.predict(api_name="/status")["status"] == "idle"
+    with pytest.raises(Exception, match="There is no recipe 'nope'"):
+        client.predict("nope", api_name="/start")
+    assert client.predict("dcgan", "mine", 600, api_name="/start")["run"] == "mine"
+    with pytest.raises(Exception, match="'mine' is training"):
+        client.predict(api_name="/start")
+    wait_for(lambda: client.predict(api_name="/status")["step"] > 2)
+    first = client.predict(seed=3, count=16, api_name="/sample")
+    assert open(first, "rb").read(4) == b"\x89PNG"  # noqa: SIM115
+    assert client.predict(api_name="/pause")["status"] == "paused"
+    assert client.predict(api_name="/resume")["status"] == "training"
+    assert client.predict(api_name="/stop")["status"] == "stopped"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_ending_the_server_saves_the_run_within_eight_seconds(server: Any, signum: int) -> None:
+    client = Client(server.address, verbose=False)
+    client.predict("dcgan", "mine", 600, api_name="/start")
+    wait_for(lambda: client.predict(api_name="/status")["step"] > 2)
+    started = time.monotonic()
+    assert server.end(signum) == 0
+    assert time.monotonic() - started < 8
+    assert (server.folder / "mine" / "checkpoint.safetensors").exists()
