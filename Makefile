@@ -38,7 +38,7 @@ check: $(DEV_READY) ## check format, lint, types and the imports between modules
 	$(VENV_PYTHON) -m mypy
 	$(VENV_PYTHON) .venv/bin/lint-imports --no-logo
 
-bench: $(APP_READY) ## run the benchmarks
+bench: $(DEV_READY) ## run the benchmarks
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
 
 clean: ## remove .venv, caches and test output; saved models and the data set stay

@@ -59,7 +59,7 @@ const ask = async () => {
   if (asking) return;
   clearTimeout(timer);
   asking = true;
-  let wait = 2000;
+  let wait = 1500;
   try {
     const answer = await fetch(`gradio_api/gan/live?lang=${language}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
@@ -67,8 +67,9 @@ const ask = async () => {
     show(live);
     if (seen.runs !== undefined && seen.runs !== live.runs_version) trigger("runs_changed");
     if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"] && live.has_live) trigger("live_moved");
-    seen = { runs: live.runs_version, grid: live.pictures["train-grid"] };
-    if (ACTIVE.includes(live.state)) wait = 500;
+    // A status shows at once, the last step's numbers a moment later.
+    if (ACTIVE.includes(live.state) || seen.state !== live.state) wait = 500;
+    seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"] };
   } catch {
     setText(byId("train-sentence"), byId("train-sentence").dataset.offline.split("|")[language === "zh" ? 1 : 0]);
   }

@@ -297,10 +297,10 @@ def config_of(values: tuple[Any, ...]) -> RunConfig:
 
 
 def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs) -> None:
-    def start(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> None:
+    def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> None:
         studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
 
-    def resume(chosen: str | None, length: Any, unit: str, language: str) -> None:
+    def resume_run(chosen: str | None, length: Any, unit: str, language: str) -> None:
         active = studio.snapshot
         if active and active.status.active:
             studio.resume()
@@ -324,9 +324,9 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
         button.click(speaking(handler), [*inputs, language], outputs, **command).then(None, js=_ASK)
 
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
-    on(buttons.start, start, form.inputs)
+    on(buttons.start, start_run, form.inputs)
     on(buttons.pause, lambda _: studio.pause(), [])
-    on(buttons.resume, resume, [runs.list, form.length, form.unit])
+    on(buttons.resume, resume_run, [runs.list, form.length, form.unit])
     on(buttons.stop, lambda _: studio.stop(), [])
     on(buttons.step, lambda _: studio.step(), [])
     on(buttons.save, lambda _: studio.save(), [])

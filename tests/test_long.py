@@ -1,0 +1,42 @@
+"""What takes minutes: the whole path on real MNIST, through the command line, in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan import checkpoint
+from gan.config import RECIPES
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+def gan(folder: Path, *arguments: str) -> None:
+    environment = os.environ | {"GAN_CHECKPOINTS": str(folder), "GAN_DEVICE": "cpu"}
+    command = [sys.executable, "-m", "gan", *arguments]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
+    recipe: str, precision: str, tmp_path: Path
+) -> None:
+    options = ["--recipe", recipe, "--precision", precision, "--set", "batch_size=512", "--threads", "2"]
+    gan(tmp_path, "train", "--run", "whole", "--steps", "130", *options)
+    gan(tmp_path, "train", "--run", "halves", "--steps", "110", *options)
+    gan(tmp_path, "train", "--run", "halves", "--steps", "130", "--resume")
+    whole, halves = (
+        checkpoint.read(tmp_path / run / "checkpoint.safetensors") for run in ("whole", "halves")
+    )
+    assert whole.tensors.keys() == halves.tensors.keys()
+    for name, tensor in whole.tensors.items():
+        if name == "history":  # its last column is measured time
+            assert torch.equal(tensor[:, :4], halves.tensors[name][:, :4])
+        else:
+            assert torch.equal(tensor, halves.tensors[name]), name
