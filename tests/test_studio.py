@@ -1,0 +1,199 @@
+"""What visitors may ask of the studio, while its thread trains."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gan.config import RunConfig, ServerSettings
+from gan.data import Digits
+from gan.errors import CheckpointError, GanError, RunError
+from gan.studio import Studio
+from gan.trainer import Trainer
+from gan.worker import Status
+
+CONFIG = RunConfig(latent_dim=4, batch_size=8, precision="fp32", ema=0.9, length=5000, unit="steps")
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def open_studio(tmp_path: Path, digits: Digits) -> Iterator[Callable[[], Studio]]:
+    opened: list[Studio] = []
+
+    def open_one() -> Studio:
+        studio = Studio(ServerSettings(checkpoints=tmp_path / "runs", device="cpu"), threads=1)
+        studio.digits = lambda *_, **__: digits  # type: ignore[method-assign]
+        opened.append(studio)
+        return studio
+
+    yield open_one
+    for studio in opened:
+        assert studio.close()
+
+
+@pytest.fixture
+def studio(open_studio: Callable[[], Studio]) -> Studio:
+    return open_studio()
+
+
+def training(studio: Studio) -> None:
+    wait_for(lambda: studio.snapshot and studio.snapshot.steps > 0)
+
+
+def test_a_run_finishes_is_saved_and_can_go_on_for_longer(studio: Studio) -> None:
+    run = studio.start(CONFIG.with_changes(length=20))
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    assert studio.store.load(run).summary.steps == 20
+    with pytest.raises(RunError, match="has reached its length"):
+        studio.resume(run)
+    studio.resume(run, more=10, unit="steps")
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    assert studio.store.load(run).summary.steps == 30
+
+
+def test_twenty_clicks_start_one_run(studio: Studio) -> None:
+    refused: list[str] = []
+
+    def click() -> None:
+        try:
+            studio.start(CONFIG, "mine")
+        except GanError as error:
+            refused.append(str(error))
+
+    clicks = [threading.Thread(target=click) for _ in range(20)]
+    for thread in clicks:
+        thread.start()
+    for thread in clicks:
+        thread.join()
+    assert len(refused) == 19
+    assert all("'mine'" in sentence for sentence in refused)
+
+
+def test_pause_freezes_step_makes_one_and_resume_goes_on(studio: Studio) -> None:
+    studio.start(CONFIG)
+    training(studio)
+    studio.pause()
+    time.sleep(0.5)
+    assert studio.snapshot
+    paused = studio.snapshot.steps
+    time.sleep(0.3)
+    assert studio.snapshot.steps == paused
+    studio.step()
+    wait_for(lambda: studio.snapshot.steps == paused + 1)
+    time.sleep(0.2)
+    assert studio.snapshot.steps == paused + 1
+    studio.resume()
+    wait_for(lambda: studio.snapshot.steps > paused + 1)
+
+
+def test_stop_saves_and_another_studio_resumes_there(open_studio: Callable[[], Studio]) -> None:
+    first = open_studio()
+    run = first.start(CONFIG)
+    training(first)
+    first.stop()
+    wait_for(lambda: not first._worker.holds(run))
+    saved = first.store.load(run).summary.steps
+    assert saved > 0
+    second = open_studio()
+    second.resume(run)
+    wait_for(lambda: second.snapshot and second.snapshot.steps > saved)
+
+
+def test_commands_that_do_not_fit_are_refused_with_a_sentence(studio: Studio) -> None:
+    for command in (studio.pause, studio.resume, studio.stop, studio.step, studio.save):
+        with pytest.raises(RunError, match="No run is active"):
+            command()
+    run = studio.start(CONFIG)
+    training(studio)
+    for refused in (studio.resume, studio.step, lambda: studio.delete(run), lambda: studio.rename(run, "x")):
+        with pytest.raises(RunError, match=run):
+            refused()
+    assert studio.status() is Status.TRAINING
+
+
+def test_learning_rates_change_while_it_trains(studio: Studio) -> None:
+    run = studio.start(CONFIG)
+    training(studio)
+    studio.set_learning_rates(1e-5, 2e-5)
+    wait_for(lambda: studio.snapshot and studio.snapshot.config.lr_g == 1e-5)
+    studio.stop()
+    wait_for(lambda: not studio._worker.holds(run))
+    assert studio.store.load(run).summary.config.lr_d == 2e-5
+
+
+def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = studio.start(CONFIG)
+    training(studio)
+    studio.save()
+    wait_for(lambda: studio.store.exists(run))
+    update = Trainer._update_generator
+    monkeypatch.setattr(Trainer, "_update_generator", lambda self, draws: update(self, draws) * float("nan"))
+    wait_for(lambda: studio.status() is Status.FAILED)
+    assert studio.snapshot
+    assert "at step" in str(studio.snapshot.error)
+    assert studio.store.load(run).summary.steps > 0
+
+
+def test_an_unexpected_error_ends_one_run_and_the_next_one_starts(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Trainer) -> None:
+        raise RuntimeError("a cable fell out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", broken)
+        studio.start(CONFIG)
+        wait_for(lambda: studio.status() is Status.FAILED)
+    assert studio.snapshot
+    assert "a cable fell out" in str(studio.snapshot.error)
+    wait_for(lambda: not studio._worker._queue)
+    studio.start(CONFIG, "next")
+    training(studio)
+
+
+def test_a_failing_save_is_shown_and_training_goes_on(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(name: str, _: Trainer) -> None:
+        raise CheckpointError("save-failed", run=name, reason="No space left on device")
+
+    studio.start(CONFIG)
+    training(studio)
+    with monkeypatch.context() as patch:
+        patch.setattr(studio.store, "save", full)
+        studio.save()
+        wait_for(lambda: studio.snapshot and "No space left" in str(studio.snapshot.error))
+        assert studio.status() is Status.TRAINING
+    studio.save()
+    wait_for(lambda: studio.snapshot and studio.snapshot.error is None)
+
+
+def test_commands_answer_at_once_while_it_trains(studio: Studio) -> None:
+    studio.start(CONFIG)
+    training(studio)
+    times = []
+    for _ in range(10):
+        for command in (studio.pause, studio.resume):
+            started = time.perf_counter()
+            command()
+            times.append(time.perf_counter() - started)
+    assert statistics.median(times) < 0.1
+
+
+def test_closing_saves_what_trains(open_studio: Callable[[], Studio]) -> None:
+    studio = open_studio()
+    run = studio.start(CONFIG)
+    training(studio)
+    assert studio.close()
+    assert studio.store.load(run).summary.steps > 0
