@@ -31,6 +31,19 @@ window.ganPicture = async (id, url) => {
   if (image.dataset.wanted === url) image.src = url;
 };
 
+// The Sample tab's picture with its words. Gradio builds that tab when it is first opened, perhaps after the
+// picture was drawn: the newest one is kept, and put there once there is a place for it.
+let sampled = null;
+window.ganSample = (shown) => {
+  sampled = shown || sampled;
+  const image = document.querySelector("#sample-grid img");
+  if (!sampled || !image) return;
+  window.ganPicture("sample-grid", sampled.picture);
+  setText(document.querySelector("#sample-grid figcaption"), sampled.caption);
+  image.alt = sampled.alt;
+};
+window.ganSampleSoon = () => setTimeout(window.ganSample, 50);
+
 const show = (live) => {
   root.dataset.train = live.state;
   root.toggleAttribute("data-has-runs", live.has_runs);
@@ -53,6 +66,7 @@ const show = (live) => {
   bar.setAttribute("aria-valuenow", Math.round(100 * live.progress));
   bar.firstElementChild.style.width = `${100 * live.progress}%`;
   for (const [id, url] of Object.entries(live.pictures)) window.ganPicture(id, url);
+  window.ganSample();
 };
 
 const ask = async () => {

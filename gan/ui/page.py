@@ -25,8 +25,9 @@ def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab(label("tab_train"), id="train", elem_id="tab-train"):
                 train = train_tab.build(studio, language)
-            with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True):
+            with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True) as tab:
                 sampling = sample_tab.build(studio, pictures, language)
+        tab.select(None, js="() => window.ganSampleSoon && window.ganSampleSoon()")
         add_endpoints(studio)
         _connect(page, studio, language, train, sampling)
     return page

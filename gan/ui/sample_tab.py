@@ -19,14 +19,7 @@ from gan.ui.train_tab import run_line
 COUNTS = Range(1, 256)
 _MOST_SCORED = 64
 _SLIDER_END = 1000
-_SHOW = """(shown) => {
-  if (!shown) return;
-  window.ganPicture("sample-grid", shown.picture);
-  const caption = document.querySelector("#sample-grid figcaption");
-  if (caption) caption.textContent = shown.caption;
-  const image = document.querySelector("#sample-grid img");
-  if (image) image.alt = shown.alt;
-}"""
+_SHOW = "(shown) => window.ganSample && window.ganSample(shown)"
 IF_LOOKING = """(follow, ...rest) => {
   const looking = document.querySelector("#sample-grid")?.offsetParent !== null;
   return [follow && looking, ...rest];
