@@ -2,6 +2,10 @@
 
 import sys
 
-from gan.cli import main
+if __name__ == "__main__":
+    try:
+        from gan.cli import main  # late, so that Ctrl-C during the seconds of importing ends quietly too
 
-sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

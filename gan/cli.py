@@ -67,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     for unit in LENGTH_LIMITS:
         length.add_argument(f"--{unit}", type=float, metavar="N", help=f"the run's total length in {unit}")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="assignments")
-    train.add_argument("--resume", action="store_true", help="go on with the saved run NAME")
-    train.add_argument("--weights", metavar="RUN", help="begin with the networks of another run or file")
+    beginning = train.add_mutually_exclusive_group()
+    beginning.add_argument("--resume", action="store_true", help="go on with the saved run NAME")
+    beginning.add_argument("--weights", metavar="RUN", help="begin with the networks of another run or file")
     train.add_argument("--threads", type=int, metavar="N", help="default: all cores")
     precisions = allowed_values("precision")
     assert isinstance(precisions, Choice)

@@ -30,7 +30,7 @@ def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
     options = ["--recipe", recipe, "--precision", precision, "--set", "batch_size=512", "--threads", "2"]
     gan(tmp_path, "train", "--run", "whole", "--steps", "130", *options)
     gan(tmp_path, "train", "--run", "halves", "--steps", "110", *options)
-    gan(tmp_path, "train", "--run", "halves", "--steps", "130", "--resume")
+    gan(tmp_path, "train", "--run", "halves", "--steps", "130", "--resume", "--threads", "2")
     whole, halves = (
         checkpoint.read(tmp_path / run / "checkpoint.safetensors") for run in ("whole", "halves")
     )
