@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,6 +34,9 @@ from gan.precision import available_cores, choose_device, settle_precision
 from gan.runs import RunStore, checked_name, differences
 from gan.sampling import MOST_DIGITS, SampleRequest, sample
 from gan.trainer import Trainer
+
+# What a recipe decides: the rest of a config belongs to the single run.
+_OF_RECIPE = {spec.name for spec in fields(RunConfig)} - {"dataset", "seed", "precision", "length", "unit"}
 
 WRONG_USE = 2
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
@@ -165,11 +168,11 @@ def _resumed_config(options: argparse.Namespace, saved: Checkpoint, run: str) ->
     if saved.summary.kind == "slim":
         raise RunError("checkpoint-slim", run=run)
     config = saved.summary.config
-    base = recipe(options.recipe) if options.recipe else config
-    # A recipe is compared where nobody changed it by --set then; its own length and precision say nothing.
-    asked = {**_assignments(options)}
-    if options.recipe and options.recipe != config.recipe:
-        asked["recipe"] = base.recipe
+    asked = _assignments(options)
+    if options.recipe and options.recipe != config.recipe:  # the same one may have been changed by --set
+        asked = {
+            name: value for name, value in recipe(options.recipe).to_dict().items() if name in _OF_RECIPE
+        } | asked
     if asked.get("precision") == "auto":
         del asked["precision"]
     found = differences(config, config.with_changes(**asked), ())

@@ -17,8 +17,9 @@ from gan.history import History
 from gan.precision import available_cores, choose_device, serving_threads, settle_precision
 from gan.runs import RunStore, SavedRun, checked_name
 from gan.sampling import Networks
+from gan.snapshot import Snapshot, Status
 from gan.trainer import Trainer
-from gan.worker import Snapshot, Status, Worker
+from gan.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -178,9 +179,8 @@ class Studio:
 
     def _config_to_resume(self, run: str, more: float | None, unit: str) -> RunConfig:
         """The saved settings, extended by `more` where the run is at its end."""
-        listed = next((listed for listed in self.runs() if listed.name == run), None)
-        if self._worker.holds(run) and listed and listed.snapshot:  # its last save is still being written
-            now = listed.snapshot
+        now = self.snapshot
+        if now and now.run == run and self._worker.holds(run):  # its last save is still being written
             config, steps, epochs, seconds = now.config, now.steps, now.epochs, now.seconds
         else:
             summary = self.store.load(run).summary

@@ -9,58 +9,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import torch
 
 from gan.autosave import Autosaver
 from gan.config import RunConfig
 from gan.errors import CheckpointError, GanError, RunError, TrainingError, reason_of
-from gan.history import History
 from gan.runs import RunStore
-from gan.sampling import Networks
+from gan.snapshot import Snapshot, Status, take_snapshot
 from gan.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 0.5
-_SPEED_STEPS = 100  # the speed shown is the mean over this many recent steps
-
-
-class Status(StrEnum):
-    """What a run is doing. The first three are active: the thread holds the run."""
-
-    PREPARING = "preparing"
-    TRAINING = "training"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-    @property
-    def active(self) -> bool:
-        return self in (Status.PREPARING, Status.TRAINING, Status.PAUSED)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What watchers see of a run; never changed after it was published."""
-
-    version: int  # grows with every publication of this server
-    run: str
-    status: Status
-    config: RunConfig
-    steps: int = 0
-    epochs: float = 0.0
-    seconds: float = 0.0
-    progress: float = 0.0
-    images_per_second: float = 0.0
-    seconds_left: float | None = None
-    history: History = History()  # noqa: RUF009 (empty, and never extended)
-    networks: Networks | None = None
-    error: GanError | None = None  # why the run failed, or why its last save did
 
 
 @dataclass
@@ -273,7 +235,7 @@ class Worker:
                 if trainer.progress >= 1 and status is Status.TRAINING:
                     status = self._finish(orders)
             pausing = status is Status.PAUSED and seen is not Status.PAUSED
-            if self._take_save_order(orders) or pausing or status is Status.FINISHED:
+            if self._take_save_order(orders) or (pausing and trainer.steps) or status is Status.FINISHED:
                 self._save(orders, trainer, saver)
             else:
                 self._autosave(orders, trainer, saver)
@@ -283,7 +245,10 @@ class Worker:
             seen = status
             if not status.active:
                 return
-        self._save(orders, trainer, saver)
+        if (
+            trainer.steps
+        ):  # a run that was stopped while it was prepared has nothing worth a place in the list
+            self._save(orders, trainer, saver)
         self._report(orders, trainer)
 
     def _next_turn(self, orders: _Orders, trainer: Trainer, paused: bool) -> tuple[Status, bool]:
@@ -338,47 +303,7 @@ class Worker:
             orders.error = error
 
     def _report(self, orders: _Orders, trainer: Trainer) -> None:
-        """Publish the run's numbers with frozen copies of its networks."""
-        history = trainer.history.view()
-        recent = history.column("seconds")[-_SPEED_STEPS:]
-        step_seconds = float(recent.mean()) if len(recent) else 0.0
-        config = trainer.config
-        numbers = Snapshot(
-            version=0,
-            run=orders.run,
-            status=orders.status,
-            config=config,
-            steps=trainer.steps,
-            epochs=trainer.epochs,
-            seconds=trainer.seconds,
-            progress=trainer.progress,
-            images_per_second=config.batch_size / step_seconds if step_seconds else 0.0,
-            seconds_left=_seconds_left(trainer, step_seconds),
-            history=history,
-            networks=_frozen(orders.run, trainer),
-        )
+        """Publish the run's numbers; copying the networks takes a moment, so it happens outside the lock."""
+        taken = take_snapshot(orders.run, orders.status, trainer)
         with self._changed:
-            self._publish(orders, replace(numbers, status=orders.status))
-
-
-def _seconds_left(trainer: Trainer, step_seconds: float) -> float | None:
-    config = trainer.config
-    left = config.length - config.done(trainer.steps, trainer.epochs, trainer.seconds)
-    each = {"seconds": 1.0, "steps": step_seconds, "epochs": step_seconds * trainer.steps_per_epoch}
-    return max(0.0, left * each[config.unit]) if step_seconds else None
-
-
-def _frozen(run: str, trainer: Trainer) -> Networks:
-    """Copies in evaluation mode that training never touches."""
-
-    def copy(network: torch.nn.Module) -> torch.nn.Module:
-        return deepcopy(network).eval().requires_grad_(False)
-
-    return Networks(
-        run,
-        trainer.config.latent_dim,
-        trainer.config.conditional,
-        copy(trainer.generator),
-        None if trainer.ema is None else copy(trainer.ema),
-        copy(trainer.discriminator),
-    )
+            self._publish(orders, replace(taken, status=orders.status))

@@ -4,16 +4,20 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from gan.config import RunConfig, ServerSettings
 from gan.data import Digits
 from gan.errors import CheckpointError, GanError, RunError
-from gan.studio import Studio
+from gan.sampling import SampleRequest, sample, scores
+from gan.snapshot import Status
+from gan.studio import LIVE, Studio
 from gan.trainer import Trainer
-from gan.worker import Status
 
 CONFIG = RunConfig(latent_dim=4, batch_size=8, precision="fp32", ema=0.9, length=5000, unit="steps")
 
@@ -197,3 +201,127 @@ def test_closing_saves_what_trains(open_studio: Callable[[], Studio]) -> None:
     training(studio)
     assert studio.close()
     assert studio.store.load(run).summary.steps > 0
+
+
+def test_sampling_in_another_thread_changes_no_bit_of_the_training(studio: Studio, digits: Digits) -> None:
+    config = CONFIG.with_changes(length=150)
+    alone = Trainer(config, digits, torch.device("cpu"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        while alone.progress < 1:
+            alone.step()
+    finally:
+        torch.set_num_threads(threads)
+
+    drawn = 0
+    run = studio.start(config)
+    while studio.status() is not Status.FINISHED:
+        assert studio.status() is not Status.FAILED
+        if studio.snapshot and studio.snapshot.networks:
+            networks = studio.networks(LIVE)
+            scores(networks, sample(networks, SampleRequest(seed=drawn, count=16)))
+            torch.randn(3)  # disturbs whoever relies on the global generator
+            drawn += 1
+    assert drawn > 3
+    wait_for(lambda: not studio._worker.holds(run))
+    saved = studio.store.load(run).tensors
+    for name, tensor in alone.state().items():
+        if name == "history":  # its last column is measured time
+            assert torch.equal(saved[name][:, :4], tensor[:, :4])
+        else:
+            assert torch.equal(saved[name], tensor), name
+
+
+def test_a_snapshot_stays_as_it_was_while_training_goes_on(studio: Studio) -> None:
+    studio.start(CONFIG)
+    training(studio)
+    snapshot = studio.snapshot
+    assert snapshot
+    assert snapshot.networks
+    assert snapshot.networks.ema
+    weights = {name: tensor.clone() for name, tensor in snapshot.networks.ema.state_dict().items()}
+    rows = snapshot.history.rows.copy()
+    wait_for(lambda: studio.snapshot.steps > snapshot.steps + 50)
+    assert all(
+        torch.equal(tensor, weights[name]) for name, tensor in snapshot.networks.ema.state_dict().items()
+    )
+    assert np.array_equal(snapshot.history.rows, rows)
+    assert not snapshot.networks.ema.training
+    with pytest.raises(FrozenInstanceError):
+        snapshot.steps = 0  # type: ignore[misc]
+
+
+def test_stop_before_the_first_step_leaves_no_run_behind(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading = threading.Event()
+    digits = studio.digits
+    monkeypatch.setattr(studio, "digits", lambda *wanted: loading.wait(10) and digits(*wanted))
+    run = studio.start(CONFIG)
+    studio.stop()
+    loading.set()
+    wait_for(lambda: not studio._worker.holds(run))
+    assert studio.runs() == []
+    assert studio.start(CONFIG, run) == run
+
+
+def test_a_run_that_was_just_stopped_is_kept_until_its_last_save_is_written(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = studio.start(CONFIG)
+    training(studio)
+    studio.save()
+    wait_for(lambda: studio.store.exists(run))
+    writing, save = threading.Event(), studio.store.save
+    monkeypatch.setattr(studio.store, "save", lambda *what: writing.wait(10) and save(*what))
+    studio.stop()
+    for refused in (lambda: studio.delete(run), lambda: studio.rename(run, "other")):
+        with pytest.raises(RunError, match="is active"):
+            refused()
+    writing.set()
+    wait_for(lambda: not studio._worker.holds(run))
+    assert studio.rename(run, "other") == "other"
+    studio.delete("other")
+    assert studio.runs() == []
+
+
+def test_resume_right_after_stop_goes_on_from_the_last_step(studio: Studio) -> None:
+    run = studio.start(CONFIG)
+    training(studio)
+    studio.stop()
+    studio.resume(run)  # the last save may still be under way
+    wait_for(lambda: studio.status() is Status.TRAINING and studio.snapshot.networks)
+    assert studio.snapshot
+    assert studio.snapshot.steps >= studio.store.load(run).summary.steps > 0
+
+
+def test_a_slim_run_samples_is_not_resumed_and_lends_its_weights(studio: Studio) -> None:
+    run = studio.start(CONFIG.with_changes(length=20))
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    studio.store.save_slim("slim", studio.store.load(run))
+    assert studio.networks("slim").run == "slim"
+    with pytest.raises(CheckpointError, match="Start a new run from its weights"):
+        studio.resume("slim")
+    with pytest.raises(CheckpointError, match="no step-by-step history"):
+        studio.history("slim")
+    grown = studio.start_from_weights("slim", 30, "steps", "grown")
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(grown))
+    assert studio.store.load("grown").summary.steps == 30
+
+
+def test_a_broken_upload_changes_nothing_and_a_good_one_becomes_a_run(studio: Studio, tmp_path: Path) -> None:
+    run = studio.start(CONFIG.with_changes(length=20))
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    good = studio.store.path(run)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(good.read_bytes()[:-1000])
+    version = studio.runs_version
+    with pytest.raises(CheckpointError):
+        studio.take_in(broken)
+    assert [listed.name for listed in studio.runs()] == [run]
+    assert studio.runs_version == version
+    assert studio.take_in(good) == "upload-1"
+    assert studio.store.load("upload-1").summary == studio.store.load(run).summary
+    with pytest.raises(RunError, match="already"):
+        studio.take_in(good, run)

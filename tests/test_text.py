@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gan.errors import MESSAGES
+from gan.snapshot import Status
 from gan.ui.text import ERRORS_ZH, LANGUAGES, TEXT, language_of
-from gan.worker import Status
 
 UI = Path(__file__).parents[1] / "gan" / "ui"
 

@@ -15,9 +15,9 @@ from functools import lru_cache
 
 from gan import plots
 from gan.sampling import SampleRequest, sample
+from gan.snapshot import Snapshot, Status
 from gan.studio import Studio
 from gan.ui.text import say, say_error
-from gan.worker import Snapshot, Status
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
 GRID_SEED, GRID_DIGITS, GRID_COLUMNS = 0, 64, 8
@@ -147,7 +147,7 @@ class Live:
             }
         return {
             "state": str(snapshot.status),
-            "sentence": say(str(snapshot.status), language, run=snapshot.run),
+            "sentence": say(_sentence(snapshot), language, run=snapshot.run),
             "problem": say_error(snapshot.error, language) if snapshot.error else "",
             "facts": facts(snapshot, language),
             "progress": snapshot.progress,
@@ -179,6 +179,12 @@ class Live:
         """
         images = self._studio.digits(dataset, train=False).images[:count].numpy()
         return plots.grid_png(images, GRID_COLUMNS)
+
+
+def _sentence(snapshot: Snapshot) -> str:
+    """The text key of what a run is doing."""
+    unsaved = snapshot.status is Status.STOPPED and snapshot.steps == 0
+    return "stopped_unsaved" if unsaved else str(snapshot.status)
 
 
 def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:

@@ -93,6 +93,10 @@ TEXT = {
     ),
     "training": ("Training {run}", "正在训练 {run}"),
     "paused": ("{run} is paused", "{run} 已暂停"),
+    "stopped_unsaved": (
+        "{run} was stopped before its first step; nothing was saved",
+        "{run} 在第一步之前已停止,没有保存任何内容",
+    ),
     "stopped": ("{run} is stopped and saved", "{run} 已停止并保存"),
     "finished": ("{run} is finished and saved", "{run} 已完成并保存"),
     "failed": ("{run} has ended", "{run} 已终止"),
