@@ -208,6 +208,15 @@ def snapshot(folder):
         ("train --run nobody --resume --steps 9", ["no run 'nobody'"]),
         ("train --run slim --resume --steps 9", ["'slim' is a slim checkpoint"]),
         ("train --run plain --resume --steps 3", ["'plain' has reached its length (3 steps)"]),
+        (
+            "train --run plain --resume --recipe classic --steps 9",
+            [
+                "recipe is 'dcgan'",
+                "network is 'dcgan' in the checkpoint, 'mlp' in",
+                "batch_size is 8",
+                "beta1 is",
+            ],
+        ),
         ("train --run plain --resume", ["'plain' has reached its length (3 steps)"]),
         ("train --run new --weights labels --steps 1", ["'labels'", "conditional is True in the checkpoint"]),
         ("train --run new --weights nobody --steps 1", ["no run 'nobody'"]),

@@ -1,0 +1,195 @@
+"""What watchers poll: a token, pictures drawn once, and routes that reveal no more than the page."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from gan import plots
+from gan.config import RunConfig, ServerSettings
+from gan.data import Digits
+from gan.snapshot import Snapshot, Status, take_snapshot
+from gan.studio import Studio
+from gan.trainer import Trainer
+from gan.ui import live as live_module
+from gan.ui.live import Live, PictureStore, clock
+from gan.ui.routes import download_address, routes
+
+CONFIG = RunConfig(latent_dim=4, batch_size=8, precision="fp32", ema=0.9, length=5000, unit="steps")
+
+
+class Watched:
+    """A Studio whose snapshot the test sets, and its routes as a client sees them."""
+
+    def __init__(self, folder: Path, digits: Digits) -> None:
+        self.studio = Studio(ServerSettings(checkpoints=folder, device="cpu"), threads=1)
+        self.studio.digits = lambda *_, **__: digits  # type: ignore[method-assign]
+        self.trainer = Trainer(CONFIG, digits, torch.device("cpu"))
+        self.pictures = PictureStore()
+        self.live = Live(self.studio)
+        self.client = TestClient(Starlette(routes=routes(self.studio, self.live, self.pictures)))
+        self.version = 0
+
+    def publish(self, status: Status = Status.TRAINING, steps: int = 0, run: str = "mine") -> Snapshot:
+        for _ in range(steps):
+            self.trainer.step()
+        self.version += 1
+        snapshot = take_snapshot(run, status, self.trainer)
+        object.__setattr__(snapshot, "version", self.version)
+        self.studio._worker.snapshot = snapshot
+        return snapshot
+
+    def picture(self, name: str) -> str:
+        pictures = self.client.get("/gradio_api/gan/live?lang=en").json()["pictures"]
+        return str(pictures[f"train-{name}"])
+
+
+@pytest.fixture
+def watched(tmp_path: Path, digits: Digits) -> Iterator[Watched]:
+    made = Watched(tmp_path / "runs", digits)
+    yield made
+    made.studio.close()
+
+
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    now = [100.0]
+    monkeypatch.setattr(live_module.time, "monotonic", lambda: now[0])
+
+    def pass_(seconds: float) -> None:
+        now[0] += seconds
+
+    return pass_
+
+
+def test_every_watcher_gets_the_same_bytes_drawn_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    grid_png = plots.grid_png
+    monkeypatch.setattr(plots, "grid_png", lambda *what: drawn.append(1) or grid_png(*what))
+    watched.publish(steps=2)
+    answers = [watched.client.get(watched.picture("grid")) for _ in range(5)]
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert "immutable" in answers[0].headers["cache-control"]
+    assert Image.open(BytesIO(answers[0].content)).format == "PNG"
+    assert len(drawn) == 1
+
+
+def test_nothing_is_drawn_while_nobody_looks(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> bytes:
+        raise AssertionError("a picture was drawn for nobody")
+
+    for name in ("grid_png", "loss_plot_png", "score_plot_png"):
+        monkeypatch.setattr(plots, name, never)
+    for _ in range(3):
+        watched.publish(steps=1)
+        assert watched.picture("grid")
+
+
+def test_an_address_changes_with_the_picture_and_not_faster_than_it_may(
+    watched: Watched, moment: Callable[[float], None]
+) -> None:
+    watched.publish(steps=1)
+    first = watched.picture("loss-plot")
+    watched.publish(steps=1)
+    assert watched.picture("loss-plot") == first
+    moment(1.1)
+    second = watched.picture("loss-plot")
+    assert second != first
+    watched.publish()  # nothing was trained in between
+    moment(1.1)
+    assert watched.picture("loss-plot") == second
+    watched.publish(Status.PAUSED, steps=1)  # the last step shows at once
+    assert watched.picture("loss-plot") not in (first, second)
+
+
+def test_an_old_address_still_answers_with_a_picture(
+    watched: Watched, moment: Callable[[float], None]
+) -> None:
+    addresses = []
+    for _ in range(4):
+        watched.publish(steps=1)
+        moment(5)
+        addresses.append(watched.picture("grid"))
+        assert watched.client.get(addresses[-1]).status_code == 200
+    assert watched.client.get(addresses[0]).status_code == 200
+
+
+def test_before_the_first_run_real_digits_are_shown_and_no_plots(watched: Watched) -> None:
+    token = watched.client.get("/gradio_api/gan/live?lang=zh").json()
+    assert token["state"] == "idle"
+    assert "开始" in token["sentence"]
+    assert token["pictures"]["train-loss-plot"] == ""
+    real = watched.client.get(token["pictures"]["train-grid"])
+    assert np.asarray(Image.open(BytesIO(real.content))).any()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "live/nothing/1.png",
+        "live/grid/1.png",  # no run yet
+        "picture/abc.png",
+        "real/mnist/7.png",
+        "real/fashion-mnist/64.png",  # nobody trains on it, so nobody may make the server fetch it
+        "real/other/64.png",
+        "run/absent/checkpoint.safetensors",
+        "run/absent/loss.txt",
+        "run/mine/config.json",
+        "run/..%2f..%2fetc/passwd",
+        "run/..%2fmine/checkpoint.safetensors",
+    ],
+)
+def test_what_does_not_exist_is_not_found(watched: Watched, address: str) -> None:
+    answer = watched.client.get(f"/gradio_api/gan/{address}")
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text
+
+
+def test_everything_of_a_run_can_be_downloaded(watched: Watched) -> None:
+    watched.publish(Status.STOPPED, steps=40, run="数字-1")
+    watched.studio.store.save("数字-1", watched.trainer)
+
+    def get(file: str) -> bytes:
+        answer = watched.client.get(download_address("数字-1", file))
+        assert answer.status_code == 200
+        assert "attachment" in answer.headers["content-disposition"]
+        return answer.content
+
+    assert get("checkpoint.safetensors") == watched.studio.store.path("数字-1").read_bytes()
+    assert get("loss.txt").startswith(b"[1/")
+    assert get("history.csv").count(b"\n") == 41
+    assert all(get(plot).startswith(b"\x89PNG") for plot in ("losses.png", "scores.png"))
+
+
+def test_a_slim_run_gives_its_checkpoint_and_a_sentence_for_the_rest(watched: Watched) -> None:
+    watched.publish(steps=1)
+    watched.studio.store.save("full", watched.trainer)
+    watched.studio.store.save_slim("slim", watched.studio.store.load("full"))
+    assert watched.client.get(download_address("slim", "checkpoint.safetensors")).status_code == 200
+    answer = watched.client.get(download_address("slim", "history.csv"))
+    assert (answer.status_code, "no step-by-step history" in answer.text) == (404, True)
+
+
+def test_a_download_is_named_without_anything_odd(watched: Watched) -> None:
+    address = "/" + watched.pictures.put(b"\x89PNG")
+    answer = watched.client.get(address, params={"download": 'a"b\r\nc/../d.png'})
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a_b__c_.._d.png"
+    assert "content-disposition" not in watched.client.get(address).headers
+
+
+def test_pictures_are_forgotten_oldest_first() -> None:
+    store = PictureStore(most_bytes=10)
+    keys = [store.put(bytes([number]) * 4).split("/")[-1].removesuffix(".png") for number in range(3)]
+    assert [store.get(key) is not None for key in keys] == [False, True, True]
+
+
+def test_times_read_like_a_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.6, 3600, 3725)] == ["0:00", "1:00", "1:00:00", "1:02:05"]
