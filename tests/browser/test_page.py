@@ -10,6 +10,8 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
+from gan import checkpoint
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
@@ -134,6 +136,10 @@ def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(server: Any, pa
     )
     expect(page.locator(".toast-wrap")).to_contain_text("not a readable checkpoint")
     assert "Traceback" not in page.content()
+    log = server.log.read_text()
+    assert "refused: length is -5" in log
+    assert "not a readable checkpoint" in log
+    assert "Traceback" not in log
 
 
 def test_named_endpoints_start_pause_resume_stop_status_and_sample(server: Any) -> None:
@@ -161,3 +167,60 @@ def test_ending_the_server_saves_the_run_within_eight_seconds(server: Any, signu
     assert server.end(signum) == 0
     assert time.monotonic() - started < 8
     assert (server.folder / "mine" / "checkpoint.safetensors").exists()
+
+
+def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weights(
+    server: Any, page: Page, tmp_path: Path
+) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("1")
+    page.click("#train-start")
+    runs = page.locator("#train-runs")
+    expect(runs).to_contain_text("dcgan-1", timeout=60_000)
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="checkpoint").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+
+    page.locator("#train-manage button").first.click()
+    page.locator("#train-new-name textarea, #train-new-name input").fill("first")
+    page.click("#train-rename")
+    expect(runs).to_contain_text("first ·")
+    expect(runs).not_to_contain_text("dcgan-1")
+
+    with page.expect_file_chooser() as chooser:
+        page.click("#train-upload")
+    chooser.value.set_files(file)
+    expect(runs).to_contain_text("upload-1")
+
+    page.get_by_role("radio", name="first").check()
+    page.click("#train-delete")
+    expect(page.locator("#train-delete-question")).to_contain_text("Delete first and all its files")
+    page.click("#train-delete-no")
+    expect(page.locator("#train-delete-question")).to_be_hidden()
+    page.click("#train-delete")
+    page.click("#train-delete-yes")
+    expect(runs).not_to_contain_text("first ·")
+    assert not (server.folder / "first").exists()
+
+    page.get_by_role("radio", name="upload-1").check()
+    page.click("#train-from-weights")
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    expect(runs).to_contain_text("dcgan-1 ·")
+
+
+def test_learning_rates_change_while_it_trains(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("600")
+    page.click("#train-start")
+    wait_for(lambda: step(page) > 2)
+    page.locator("#train-settings button").first.click()
+    page.locator("#train-lr-g input").fill("0.00001")
+    page.click("#train-rates")
+    page.wait_for_timeout(1000)
+    page.click("#train-stop")
+    expect(page.locator("#train-sentence")).to_contain_text("stopped")
+    file = server.folder / "dcgan-1" / "checkpoint.safetensors"
+    wait_for(file.exists)
+    assert checkpoint.read_summary(file).config.lr_g == 1e-5
