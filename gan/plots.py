@@ -22,8 +22,9 @@ COLOR_D = "#2b7de1"
 COLOR_G = "#e8710a"
 INK = "#808490"
 _GAP = 2  # pixels between tiles
-_CAPTION = 18  # pixels under a tile that carries its score
 _SCALE = 2  # pixels drawn for each of a digit's
+_SCORED_SCALE = 4  # finer, so that the numbers under the digits stay sharp
+_CAPTION = 9  # height of those numbers' line, in a digit's pixels
 
 # matplotlib's font cache and mathtext parser are shared by all figures.
 _drawing = Lock()
@@ -33,16 +34,17 @@ def grid_png(images: Images, columns: int, scores: NDArray[np.float32] | None = 
     """Images uint8 (N, 28, 28) tiled row by row; `scores` (N,) are written under them with two decimals."""
     count, height, width = images.shape
     rows = -(-count // columns)
-    caption = _CAPTION if scores is not None else 0
-    cell_w, cell_h = width * _SCALE + _GAP, height * _SCALE + _GAP + caption
+    scale = _SCALE if scores is None else _SCORED_SCALE
+    caption = 0 if scores is None else _CAPTION * scale
+    cell_w, cell_h = width * scale + _GAP, height * scale + _GAP + caption
     sheet = Image.new("L", (columns * cell_w - _GAP, rows * cell_h - _GAP), 0)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for index, image in enumerate(np.asarray(images).repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)):
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
+    for index, image in enumerate(np.asarray(images).repeat(scale, axis=1).repeat(scale, axis=2)):
         row, column = divmod(index, columns)
         left, top = column * cell_w, row * cell_h
         sheet.paste(Image.fromarray(image), (left, top))
         if scores is not None:
-            middle = (left + width * _SCALE / 2, top + height * _SCALE + caption / 2)
+            middle = (left + width * scale / 2, top + height * scale + caption / 2)
             draw.text(middle, f"{scores[index]:.2f}", fill=190, font=font, anchor="mm")
     return _png(sheet)
 

@@ -55,11 +55,11 @@ def test_scores_stand_below_their_pictures():
     ]
     assert plain.shape == (58 * 3 - 2, 58 * 4 - 2)
     for sheet in sheets:
-        assert sheet.shape == (76 * 3 - 2, 58 * 4 - 2)
+        assert sheet.shape == (150 * 3 - 2, 114 * 4 - 2)
         for index in range(10):
-            top, left = 76 * (index // 4), 58 * (index % 4)
-            assert np.array_equal(sheet[top : top + 56 : 2, left : left + 56 : 2], images[index])
-            assert (sheet[top + 57 : top + 74, left : left + 56] > 100).any()
+            top, left = 150 * (index // 4), 114 * (index % 4)
+            assert np.array_equal(sheet[top : top + 112 : 4, left : left + 112 : 4], images[index])
+            assert (sheet[top + 113 : top + 146, left : left + 112] > 100).any()
     assert np.array_equal(sheets[0], sheets[1])  # two decimals
     assert not np.array_equal(sheets[0], sheets[2])
 

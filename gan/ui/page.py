@@ -57,6 +57,9 @@ def _connect(
     outputs = [*lists, train.links]
     train.status.runs_changed(speaking(refresh), [*lists, language], outputs, **quiet)
 
+    for started in train.started:  # whoever starts a run wants to see its digits
+        started.success(lambda: LIVE, None, sampling.source, **quiet)
+
     def follow(following: bool, source: str, *rest: Any) -> Any:
         if not following or source != LIVE:
             return [gr.skip(), gr.skip()]

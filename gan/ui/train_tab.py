@@ -25,6 +25,7 @@ class TrainTab:
     status: gr.HTML  # fires runs_changed and live_moved
     runs: gr.Radio
     links: gr.HTML
+    started: list[Any]  # the events after which a new run trains; .success connects to them
 
 
 def build(studio: Studio, language: gr.Textbox) -> TrainTab:
@@ -43,8 +44,8 @@ def build(studio: Studio, language: gr.Textbox) -> TrainTab:
         with gr.Column(elem_id="train-plots"):
             gr.HTML(_plot_html("loss"), elem_id="train-loss-plot")
             gr.HTML(_plot_html("score"), elem_id="train-score-plot")
-    _connect(studio, language, form, buttons, runs)
-    return TrainTab(status, runs.list, runs.links)
+    started = _connect(studio, language, form, buttons, runs)
+    return TrainTab(status, runs.list, runs.links, started)
 
 
 # -- layout --------------------------------------------------------------------------------------------------
@@ -296,9 +297,10 @@ def config_of(values: tuple[Any, ...]) -> RunConfig:
     return recipe(chosen).with_changes(dataset=dataset, length=number(length), unit=unit, **changes)
 
 
-def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs) -> None:
-    def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> None:
-        studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
+def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs) -> list[Any]:
+    def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
+        run = studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
+        return run_choices(studio, run, rest[-1])
 
     def resume_run(chosen: str | None, length: Any, unit: str, language: str) -> None:
         active = studio.snapshot
@@ -308,8 +310,9 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
         more = RunConfig(length=number(length), unit=unit)
         studio.resume(_chosen(chosen, language), more.length, more.unit)
 
-    def from_weights(chosen: str | None, length: Any, unit: str, name: str, language: str) -> None:
-        studio.start_from_weights(_chosen(chosen, language), number(length), unit, name or "")
+    def from_weights(chosen: str | None, length: Any, unit: str, name: str, language: str) -> Any:
+        run = studio.start_from_weights(_chosen(chosen, language), number(length), unit, name or "")
+        return run_choices(studio, run, language)
 
     def fill(chosen: str) -> list[Any]:
         return [getattr(recipe(chosen), field) for field in _SETTINGS]
@@ -320,20 +323,25 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
         "api_visibility": "private",
     }
 
-    def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> None:
-        button.click(speaking(handler), [*inputs, language], outputs, **command).then(None, js=_ASK)
+    def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> Any:
+        event = button.click(speaking(handler), [*inputs, language], outputs, **command)
+        event.then(None, js=_ASK)
+        return event
 
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
-    on(buttons.start, start_run, form.inputs)
+    started = [
+        on(buttons.start, start_run, form.inputs, runs.list),
+        on(runs.from_weights, from_weights, [runs.list, form.length, form.unit, form.name], runs.list),
+    ]
     on(buttons.pause, lambda _: studio.pause(), [])
     on(buttons.resume, resume_run, [runs.list, form.length, form.unit])
     on(buttons.stop, lambda _: studio.stop(), [])
     on(buttons.step, lambda _: studio.step(), [])
     on(buttons.save, lambda _: studio.save(), [])
     on(form.apply_rates, lambda g, d, _: studio.set_learning_rates(number(g), number(d)), [lr_g, lr_d])
-    on(runs.from_weights, from_weights, [runs.list, form.length, form.unit, form.name])
     form.recipe.input(fill, form.recipe, form.settings, **command)
     _connect_runs(studio, language, runs, command, on)
+    return started
 
 
 def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: Any, on: Any) -> None:
