@@ -1,84 +1,34 @@
-"""How soon after *Start* a visitor sees something, on the real page in a real browser.
+"""`make bench`: a table of medians with their spread, and at the end one line of JSON with the medians.
 
-Prints a table of medians with their spread and ends with one line of JSON. Needs requirements-dev.txt and a
-Chromium, as the browser tests do.
+Needs requirements-dev.txt and a Chromium, as the browser tests do. Nothing else should run beside it.
+Names of single benchmarks as arguments run only these.
 """
 
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from benchmarks import first_seconds, saving, watching
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from browser_path import find_chromium
-
-ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 3
-MOMENTS = {
-    "status": "['preparing', 'training'].includes(document.documentElement.dataset.train)",
-    "training": "document.documentElement.dataset.train === 'training'",
-    "plots": "['loss', 'score'].every(n => document.querySelector(`#train-${n}-plot img`).src)",
-    "digits": "document.querySelector('#train-grid img').src.includes('live')",
-}
+BENCHMARKS = {"saving": saving.measure, "first-seconds": first_seconds.measure, "watching": watching.measure}
 
 
-def main() -> None:
-    rounds = [one_round() for _ in range(ROUNDS)]
-    medians = {}
-    print(f"{'seconds until':24} median   min   max   ({ROUNDS} fresh servers)")
-    for name in rounds[0]:
-        times = [times[name] for times in rounds]
-        medians[name] = round(statistics.median(times), 2)
-        print(f"{name:24} {medians[name]:6.2f} {min(times):5.2f} {max(times):5.2f}")
+def main(names: list[str]) -> int:
+    """Run the benchmarks that are named, or all."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"There is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    medians: dict[str, float] = {}
+    print(f"{'':36} median     min     max  values", flush=True)
+    for name in names or BENCHMARKS:
+        for figure, values in BENCHMARKS[name]().items():
+            medians[figure] = round(statistics.median(values), 3)
+            row = f"{medians[figure]:8.2f} {min(values):7.2f} {max(values):7.2f}  {len(values)}"
+            print(f"{figure:34} {row}", flush=True)
     print(json.dumps(medians))
-
-
-def one_round() -> dict[str, float]:
-    """Start a server and a browser, press Start at once, and note when each thing is first seen."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"GAN_CHECKPOINTS": folder, "HOST": "127.0.0.1", "PORT": "18860"}
-        started = time.perf_counter()
-        server = subprocess.Popen(
-            [sys.executable, "-u", "app.py"], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE
-        )
-        try:
-            times, address = {}, None
-            assert server.stdout is not None
-            while address is None:
-                line = server.stdout.readline()
-                assert line, "the server ended"
-                address = re.search(r"Live GAN is at (\S+)", line)
-            times["server answers"] = time.perf_counter() - started
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
-                )
-                times |= press_start(browser.new_page(), address.group(1))
-                browser.close()
-        finally:
-            server.terminate()
-            server.wait(15)
-    return times
-
-
-def press_start(page: Page, address: str) -> dict[str, float]:
-    page.goto(address)
-    page.wait_for_selector("#train-start", state="visible")
-    started = time.perf_counter()
-    page.click("#train-start")
-    times = {}
-    for name, condition in MOMENTS.items():
-        page.wait_for_function(condition, polling=50)
-        times[f"{name} after Start"] = time.perf_counter() - started
-    return times
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
