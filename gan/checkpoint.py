@@ -7,6 +7,7 @@ No pickle is ever read or written, so a file from a stranger can at worst be ref
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -28,10 +29,11 @@ from gan.sampling import Networks
 FORMAT = "live-gan"
 VERSION = "1"
 SUFFIX = ".safetensors"
-MOST_BYTES = 512 * 2**20
+MOST_BYTES_FROM_OUTSIDE = 512 * 2**20
 _MOST_HEADER_BYTES = 2**20
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 SLIM_POINTS = 1000
+_MOST_COUNTED = 10**12  # steps, seconds or epochs
 
 
 @dataclass(frozen=True)
@@ -158,31 +160,36 @@ def read_summary(path: Path) -> Summary:
         return _summary(path, file)
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, most_bytes: float = math.inf) -> Checkpoint:
     """A whole checkpoint; digest, version, names, shapes and dtypes are checked before anything is built.
+
+    Args:
+        most_bytes: refuse a larger file; our own grow with their history.
 
     Raises:
         CheckpointError: says which of them is wrong.
     """
-    with _opened(path) as file:
+    with _opened(path, most_bytes) as file:
         summary = _summary(path, file)
         _check_layout(path, file, summary)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         metadata = dict(file.metadata())
     if metadata.pop("digest") != _digest(tensors, metadata):
         raise CheckpointError("checkpoint-digest", file=path.name)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError("checkpoint-tensors", file=path.name, reason=f"{name!r} is not finite")
     return Checkpoint(summary, tensors)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Any:
+def _opened(path: Path, most_bytes: float = math.inf) -> Any:
     """The file behind `path`, with every way in which it can be unreadable turned into one sentence."""
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise CheckpointError(
-                "checkpoint-too-large", file=path.name, size=size >> 20, allowed=MOST_BYTES >> 20
-            )
+        if size > most_bytes:
+            allowed = int(most_bytes) >> 20
+            raise CheckpointError("checkpoint-too-large", file=path.name, size=size >> 20, allowed=allowed)
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if size < 8 or header > min(size - 8, _MOST_HEADER_BYTES):
@@ -212,8 +219,8 @@ def _summary(path: Path, file: Any) -> Summary:
         ):
             raise ValueError("its settings are incomplete")
         steps, seconds, epochs = int(metadata["steps"]), float(metadata["seconds"]), float(metadata["epochs"])
-        if steps < 0 or not seconds >= 0 or not epochs >= 0:
-            raise ValueError("its counters are negative")
+        if not all(0 <= counter <= _MOST_COUNTED for counter in (steps, seconds, epochs)):
+            raise ValueError("its counters are out of range")
         return Summary(RunConfig.from_dict(values), metadata["kind"], steps, seconds, epochs)
     except (KeyError, ValueError, ConfigError) as error:
         reason = str(error) if isinstance(error, GanError) else reason_of(error)

@@ -29,7 +29,7 @@ from gan.config import (
     recipe,
 )
 from gan.data import load_digits
-from gan.errors import ConfigError, GanError, RunError, TrainingError, reason_of
+from gan.errors import CheckpointError, ConfigError, GanError, RunError, TrainingError, reason_of
 from gan.precision import available_cores, choose_device, settle_precision
 from gan.runs import RunStore, checked_name, differences
 from gan.sampling import MOST_DIGITS, SampleRequest, sample
@@ -120,6 +120,11 @@ def _train(options: argparse.Namespace, settings: ServerSettings) -> int:
     store = RunStore(settings.checkpoints)
     run = checked_name(options.run)
     _set_threads(options.threads)
+    with store.hold(run):
+        return _train_held(options, settings, store, run)
+
+
+def _train_held(options: argparse.Namespace, settings: ServerSettings, store: RunStore, run: str) -> int:
     trainer = _trainer(options, settings, store, run)
     session = _Session(trainer.steps, time.perf_counter())
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -212,7 +217,10 @@ def _train_until_done(
     try:
         while trainer.progress < 1 and not session.interrupted:
             trainer.step()
-            saver.save_if_due(trainer)
+            try:
+                saver.save_if_due(trainer)
+            except CheckpointError as error:  # the next attempt may succeed, and the last one must
+                print(f"\ngan: {error}", file=sys.stderr)
             if time.perf_counter() - shown > 0.2:
                 shown = time.perf_counter()
                 _show_progress(trainer, session)

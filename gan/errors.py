@@ -21,7 +21,7 @@ MESSAGES = {
     "beginning with a letter or digit.",
     "run-exists": "There is a run {run!r} already. Choose another name, or resume it.",
     "no-run": "There is no run {run!r}.",
-    "run-busy": "The run {run!r} is active. Stop it first.",
+    "run-busy": "The run {run!r} is active, here or in another program. Stop it first.",
     "folder-unusable": "The checkpoint folder {folder} cannot be used: {reason}.",
     # checkpoints
     "checkpoint-unreadable": "{file} is not a readable checkpoint: {reason}.",

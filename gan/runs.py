@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from gan import checkpoint
 from gan.checkpoint import Checkpoint, Summary
 from gan.config import RunConfig
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 LOSS_NAME = "loss.txt"
+_LOCKS = ".locks"  # beside the runs, so that a lock outlives renaming and deleting
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
 
@@ -92,6 +95,23 @@ class RunStore:
                 runs.append(SavedRun(path.parent.name, saved_at, None, error))
         return sorted(runs, key=lambda run: run.saved_at, reverse=True)
 
+    def hold(self, name: str) -> FileLock:
+        """This process's right to write the run `name`, as often as it likes; the caller releases it.
+
+        Raises:
+            RunError: another process holds it, or the folder cannot be written.
+        """
+        path = self.root / _LOCKS / checked_name(name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock = FileLock(path, timeout=0, thread_local=False, is_singleton=True)
+            lock.acquire()
+        except Timeout as error:
+            raise RunError("run-busy", run=name) from error
+        except OSError as error:
+            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+        return lock
+
     def new_name(self, stem: str, taken: Callable[[str], bool] = lambda _: False) -> str:
         """The first of stem-1, stem-2, ... that no saved run has and `taken` does not refuse."""
         number = 1
@@ -154,12 +174,13 @@ class RunStore:
         path = self.path(name)
         if path.exists():
             raise RunError("run-exists", run=name)
-        content = checkpoint.read(file)
+        content = checkpoint.read(file, checkpoint.MOST_BYTES_FROM_OUTSIDE)
         losses = None
         if content.summary.kind == "full" and content.summary.epochs > 0:
             per_epoch = max(1, round(content.summary.steps / content.summary.epochs))
             losses = loss_text(content.history, per_epoch, planned_epochs(content.summary.config))
-        self._write(name, content, losses)
+        with self.hold(name):
+            self._write(name, content, losses)
         return content.summary
 
     def rename(self, name: str, new_name: str) -> str:
@@ -171,10 +192,11 @@ class RunStore:
         source, target = self.existing(name), self.path(new_name)
         if target.exists():
             raise RunError("run-exists", run=new_name)
-        try:
-            source.parent.rename(target.parent)
-        except OSError as error:
-            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+        with self.hold(name), self.hold(new_name):
+            try:
+                source.parent.rename(target.parent)
+            except OSError as error:
+                raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
         return target.parent.name
 
     def delete(self, name: str) -> None:
@@ -184,10 +206,11 @@ class RunStore:
             RunError: no such run, or the folder cannot be changed.
         """
         path = self.existing(name)
-        try:
-            shutil.rmtree(path.parent)
-        except OSError as error:
-            raise RunError("folder-unusable", folder=path.parent, reason=reason_of(error)) from error
+        with self.hold(name):
+            try:
+                shutil.rmtree(path.parent)
+            except OSError as error:
+                raise RunError("folder-unusable", folder=path.parent, reason=reason_of(error)) from error
 
 
 def planned_epochs(config: RunConfig) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from gan.checkpoint import Checkpoint
-from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RunConfig, ServerSettings, recipe
+from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RECIPES, RunConfig, ServerSettings, recipe
 from gan.data import Digits, load_digits
 from gan.errors import CheckpointError, ConfigError, RunError
 from gan.history import History
@@ -136,12 +136,11 @@ class Studio:
 
         with self._lock:
             self._refuse_second()
-            run = (
-                checked_name(name) if name.strip() else self.store.new_name(config.recipe, self._worker.holds)
-            )
+            stem = config.recipe if config.recipe in RECIPES else "run"
+            run = checked_name(name) if name.strip() else self.store.new_name(stem, self._worker.holds)
             if self.store.exists(run) or self._worker.holds(run):
                 raise RunError("run-exists", run=run)
-            self._worker.take(run, config, prepare, paused)
+            self._take(run, config, prepare, paused)
         log.info("run %r: started with %s", run, config)
         self._runs_changed()
         return run
@@ -167,10 +166,25 @@ class Studio:
             run = checked_name(name) if name.strip() or snapshot is None else snapshot.run
             self._refuse_second()
             config = self._config_to_resume(run, more, unit)
-            self._worker.take(run, config, lambda: self._reload(run, config))
+            self._take(run, config, lambda: self._reload(run, config))
         log.info("run %r: resumed to %g %s", run, config.length, config.unit)
         self._runs_changed()
         return run
+
+    def _take(
+        self, run: str, config: RunConfig, prepare: Callable[[], Trainer], paused: bool = False
+    ) -> None:
+        lock = self.store.hold(run)
+
+        def release() -> None:
+            with self._lock:
+                lock.release()
+
+        try:
+            self._worker.take(run, config, prepare, release, paused)
+        except RunError:
+            lock.release()
+            raise
 
     def _refuse_second(self) -> None:
         snapshot = self.snapshot
@@ -231,7 +245,11 @@ class Studio:
         """Rename a run that is not active; returns the new name."""
         with self._lock:
             self._refuse_busy(name)
+            if self._worker.holds(checked_name(new_name)):
+                raise RunError("run-exists", run=new_name)
             renamed = self.store.rename(name, new_name)
+            self._worker.renamed(checked_name(name), renamed)
+        log.info("run %r: renamed to %r", name, renamed)
         self._runs_changed()
         return renamed
 
@@ -240,6 +258,7 @@ class Studio:
         with self._lock:
             self._refuse_busy(name)
             self.store.delete(name)
+            self._worker.forget(checked_name(name))
         log.info("run %r: deleted", name)
         self._runs_changed()
 

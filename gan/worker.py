@@ -31,6 +31,7 @@ class _Orders:
 
     run: str
     prepare: Callable[[], Trainer]
+    release: Callable[[], None]
     snapshot: Snapshot
     single_steps: int = 0
     save: bool = False
@@ -68,8 +69,15 @@ class Worker:
 
     # -- orders, from any thread ---------------------------------------------------------------------------
 
-    def take(self, run: str, config: RunConfig, prepare: Callable[[], Trainer], paused: bool = False) -> None:
-        """Begin with a run; `prepare` makes its trainer, in the training thread.
+    def take(
+        self,
+        run: str,
+        config: RunConfig,
+        prepare: Callable[[], Trainer],
+        release: Callable[[], None],
+        paused: bool = False,
+    ) -> None:
+        """Begin with a run; `prepare` makes its trainer and `release` lets go, in the training thread.
 
         Raises:
             RunError: another run is active.
@@ -79,7 +87,7 @@ class Worker:
             if active is not None:
                 raise RunError("already-training", run=active.run)
             status = Status.PAUSED if paused else Status.PREPARING
-            orders = _Orders(run, prepare, Snapshot(0, run, status, config))
+            orders = _Orders(run, prepare, release, Snapshot(0, run, status, config))
             self._queue.append(orders)
             self._announce(orders, status)
 
@@ -148,6 +156,22 @@ class Worker:
         with self._changed:
             return any(orders.run == run for orders in self._queue)
 
+    def forget(self, run: str) -> None:
+        """Show nothing of a run any more that was deleted; it must not be held."""
+        with self._changed:
+            if self.snapshot and self.snapshot.run == run:
+                self._version += 1
+                self.snapshot = None
+
+    def renamed(self, run: str, new_name: str) -> None:
+        """Show a run under its new name; it must not be held."""
+        with self._changed:
+            last = self.snapshot
+            if last and last.run == run:
+                self._version += 1
+                networks = replace(last.networks, run=new_name) if last.networks else None
+                self.snapshot = replace(last, version=self._version, run=new_name, networks=networks)
+
     def close(self, timeout: float) -> bool:
         """Save what trains and end the thread; False if that took longer than `timeout` seconds."""
         with self._changed:
@@ -182,7 +206,8 @@ class Worker:
     def _publish(self, orders: _Orders, snapshot: Snapshot) -> None:
         self._version += 1
         orders.snapshot = replace(snapshot, version=self._version, error=orders.error)
-        self.snapshot = orders.snapshot
+        if orders is self._queue[-1]:  # a run that is only being saved must not hide the one that follows it
+            self.snapshot = orders.snapshot
 
     # -- the training thread -------------------------------------------------------------------------------
 
@@ -198,6 +223,7 @@ class Worker:
             self._run(orders)
             with self._changed:
                 self._queue.popleft()
+            orders.release()
             self._on_saved()
 
     def _run(self, orders: _Orders) -> None:
@@ -228,28 +254,35 @@ class Worker:
         seen = Status.TRAINING
         while True:
             status, single = self._next_turn(orders, trainer, paused=seen is Status.PAUSED)
-            if status is Status.STOPPED:
-                break
-            if status is Status.TRAINING or single:
+            if single or (status is Status.TRAINING and trainer.progress < 1):
                 trainer.step()
-                if trainer.progress >= 1 and status is Status.TRAINING:
-                    status = self._finish(orders)
-            pausing = status is Status.PAUSED and seen is not Status.PAUSED
-            if self._take_save_order(orders) or (pausing and trainer.steps) or status is Status.FINISHED:
-                self._save(orders, trainer, saver)
-            else:
-                self._autosave(orders, trainer, saver)
+            if status is Status.TRAINING and trainer.progress >= 1:
+                status = self._finish(orders)
+            left_training = status is not seen and status is not Status.TRAINING and trainer.steps > 0
+            if self._take_save_order(orders) or left_training:
+                saved = self._save(orders, trainer, saver.save)
+                if not saved and not status.active:
+                    status = self._keep_unsaved(orders)
+            elif status.active:
+                self._save(orders, trainer, saver.save_if_due)
             if status is not seen or single or time.monotonic() - reported >= PUBLISH_SECONDS:
                 self._report(orders, trainer)
                 reported = time.monotonic()
             seen = status
             if not status.active:
                 return
-        if (
-            trainer.steps
-        ):  # a run that was stopped while it was prepared has nothing worth a place in the list
-            self._save(orders, trainer, saver)
-        self._report(orders, trainer)
+
+    def _take_save_order(self, orders: _Orders) -> bool:
+        with self._changed:
+            wanted, orders.save = orders.save, False
+        return wanted
+
+    def _keep_unsaved(self, orders: _Orders) -> Status:
+        """The last save failed: the run stays, paused, so that it can be saved again; unless all must end."""
+        with self._changed:
+            if not self._closing and orders is self._queue[-1]:
+                self._announce(orders, Status.PAUSED)
+            return orders.status
 
     def _next_turn(self, orders: _Orders, trainer: Trainer, paused: bool) -> tuple[Status, bool]:
         """Wait while there is nothing to do, set new rates; the status, and whether to make a single step."""
@@ -278,29 +311,17 @@ class Worker:
                 self._announce(orders, Status.FINISHED)
             return orders.status
 
-    def _take_save_order(self, orders: _Orders) -> bool:
-        with self._changed:
-            wanted, orders.save = orders.save, False
-        return wanted
-
-    def _save(self, orders: _Orders, trainer: Trainer, saver: Autosaver) -> None:
-        self._try_saving(orders, trainer, saver.save)
-
-    def _autosave(self, orders: _Orders, trainer: Trainer, saver: Autosaver) -> None:
-        self._try_saving(orders, trainer, saver.save_if_due)
-
-    def _try_saving(
-        self, orders: _Orders, trainer: Trainer, attempt: Callable[[Trainer], bool | None]
-    ) -> None:
-        """A save that fails is shown, and the training goes on: the next attempt may succeed."""
+    def _save(self, orders: _Orders, trainer: Trainer, attempt: Callable[[Trainer], bool | None]) -> bool:
+        """Whether the attempt left nothing unsaved. One that fails is shown, and the next may succeed."""
         try:
-            if attempt(trainer) is False:
-                return
-            orders.error = None
-            self._on_saved()
+            if attempt(trainer) is not False:
+                orders.error = None
+                self._on_saved()
         except CheckpointError as error:
             log.error("%s", error)
             orders.error = error
+            return False
+        return True
 
     def _report(self, orders: _Orders, trainer: Trainer) -> None:
         """Publish the run's numbers; copying the networks takes a moment, so it happens outside the lock."""

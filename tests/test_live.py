@@ -122,6 +122,17 @@ def test_an_old_address_still_answers_with_a_picture(
     assert watched.client.get(addresses[0]).status_code == 200
 
 
+def test_only_a_picture_that_stays_behind_its_address_is_kept_by_browsers(watched: Watched) -> None:
+    watched.publish(steps=1)
+    address = watched.picture("grid")
+    assert "immutable" in watched.client.get(address).headers["cache-control"]
+    of_another_server = address.replace(watched.live.session, "00000000")
+    of_another_moment = address.replace("-1.png", "-999.png")
+    for other in (of_another_server, of_another_moment):
+        assert other != address
+        assert watched.client.get(other).headers["cache-control"] == "no-store"
+
+
 def test_before_the_first_run_real_digits_are_shown_and_no_plots(watched: Watched) -> None:
     token = watched.client.get("/gradio_api/gan/live?lang=zh").json()
     assert token["state"] == "idle"
@@ -134,8 +145,9 @@ def test_before_the_first_run_real_digits_are_shown_and_no_plots(watched: Watche
 @pytest.mark.parametrize(
     "address",
     [
-        "live/nothing/1.png",
-        "live/grid/1.png",  # no run yet
+        "live/nothing/abc-1.png",
+        "live/grid/abc-1.png",  # no run yet
+        "live/grid/1.png",
         "picture/abc.png",
         "real/mnist/7.png",
         "real/fashion-mnist/64.png",  # nobody trains on it, so nobody may make the server fetch it

@@ -1,10 +1,12 @@
 """Checkpoints that are whole or refused, and saves that survive a kill and a full disk."""
 
+import math
 import os
 import random
 import resource
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,39 @@ def test_wrong_shapes_and_versions_are_named(
     monkeypatch.setattr(checkpoint, "VERSION", "2")
     with pytest.raises(CheckpointError, match="format 1; this program reads format 2"):
         store.load("good")
+
+
+@pytest.mark.parametrize(
+    "counters", [(10**400, 0.0, 0.0), (1, math.inf, 0.0), (1, 0.0, math.nan), (1, -1.0, 0.0)]
+)
+def test_counters_that_cannot_be_are_refused(
+    counters: tuple[int, float, float], store: RunStore, tmp_path: Path
+) -> None:
+    good, file = store.load("good"), tmp_path / "counters.safetensors"
+    checkpoint.write(
+        file,
+        good.tensors,
+        replace(good.summary, **dict(zip(("steps", "seconds", "epochs"), counters, strict=True))),
+    )
+    with pytest.raises(CheckpointError):
+        checkpoint.read(file)
+
+
+def test_weights_that_are_not_numbers_are_refused(store: RunStore, tmp_path: Path) -> None:
+    good, file = store.load("good"), tmp_path / "nan.safetensors"
+    tensors = good.tensors | {"generator.up2.bias": torch.tensor([math.nan])}
+    checkpoint.write(file, tensors, good.summary)
+    with pytest.raises(CheckpointError, match=r"'generator\.up2\.bias' is not finite"):
+        checkpoint.read(file)
+
+
+def test_only_a_file_from_outside_is_limited_in_size(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "MOST_BYTES_FROM_OUTSIDE", 1000)
+    store.load("good")
+    with pytest.raises(CheckpointError, match="at most"):
+        store.take_in(store.path("good"), "copy")
 
 
 def test_a_damaged_run_is_listed_with_the_reason(store: RunStore) -> None:

@@ -1,6 +1,9 @@
 """What visitors may ask of the studio, while its thread trains."""
 
+import os
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -325,3 +328,76 @@ def test_a_broken_upload_changes_nothing_and_a_good_one_becomes_a_run(studio: St
     assert studio.store.load("upload-1").summary == studio.store.load(run).summary
     with pytest.raises(RunError, match="already"):
         studio.take_in(good, run)
+
+
+def test_a_run_cannot_be_renamed_onto_the_one_in_training(studio: Studio) -> None:
+    good = studio.start(CONFIG.with_changes(length=5), "good")
+    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(good))
+    studio.start(CONFIG, "fresh", paused=True)  # not on the disk yet
+    with pytest.raises(RunError, match="'fresh' already"):
+        studio.rename("good", "fresh")
+    assert studio.store.load("good").summary.steps == 5
+
+
+def test_a_run_whose_last_save_fails_stays_and_can_be_saved_later(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(name: str, _: Trainer) -> None:
+        raise CheckpointError("save-failed", run=name, reason="No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studio.store, "save", full)
+        run = studio.start(CONFIG.with_changes(length=20))
+        wait_for(lambda: studio.status() is Status.PAUSED)
+        wait_for(lambda: studio.snapshot and "No space left" in str(studio.snapshot.error))
+        assert studio._worker.holds(run)
+        studio.stop()
+        wait_for(lambda: studio.status() is Status.PAUSED)
+    studio.stop()
+    wait_for(lambda: not studio._worker.holds(run))
+    assert studio.status() is Status.STOPPED
+    assert studio.store.load(run).summary.steps == 20
+
+
+def test_the_last_save_of_one_run_does_not_hide_the_next(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = studio.start(CONFIG, "old")
+    training(studio)
+    saving, save = threading.Event(), studio.store.save
+    monkeypatch.setattr(studio.store, "save", lambda *what: saving.wait(10) and save(*what))
+    studio.stop()
+    studio.start(CONFIG, "new")
+    assert next(listed.name for listed in studio.runs()) == "new"
+    saving.set()
+    seen = set()
+    while studio._worker.holds(old) or not studio.snapshot.steps:
+        seen.add(studio.snapshot.run)
+        time.sleep(0.005)
+    assert seen == {"new"}
+
+
+def test_another_process_cannot_take_a_run_that_is_in_use(studio: Studio) -> None:
+    run = studio.start(CONFIG)
+    training(studio)
+    studio.save()
+    wait_for(lambda: studio.store.exists(run))
+    command = [sys.executable, "-m", "gan", "train", "--run", run, "--resume", "--steps", "6000"]
+    environment = os.environ | {"GAN_CHECKPOINTS": str(studio.store.root), "GAN_DEVICE": "cpu"}
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "is active, here or in another program" in refused.stderr
+    assert studio.status() is Status.TRAINING
+
+
+def test_a_deleted_run_is_forgotten_and_a_renamed_one_shown_by_its_new_name(studio: Studio) -> None:
+    for name, length in (("long", 9), ("short", 3)):
+        run = studio.start(CONFIG.with_changes(length=length), name)
+        wait_for(lambda run=run: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    studio.rename("short", "brief")
+    assert studio.snapshot
+    assert (studio.snapshot.run, studio.networks(LIVE).run) == ("brief", "brief")
+    studio.delete("brief")
+    assert studio.snapshot is None
+    studio.rename("long", "brief")
+    assert len(studio.history("brief")[1]) == 9

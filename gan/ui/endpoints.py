@@ -1,12 +1,13 @@
 """The named endpoints for gradio_client: /start, /pause, /resume, /stop, /status, /sample."""
 
 import functools
-import tempfile
+import io
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 import gradio.events
+from PIL import Image
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, recipe
 from gan.sampling import SampleRequest
@@ -78,12 +79,10 @@ def _in_english(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 def _add_sample(studio: Studio) -> None:
     """A picture as a file needs components, because gr.api only speaks JSON; nobody sees these."""
 
-    def sample(source: str, seed: float, count: float, truncation: float, weights: str) -> str:
+    def sample(source: str, seed: float, count: float, truncation: float, weights: str) -> Image.Image:
         request = SampleRequest(number(seed), number(count), truncation, None, weights, int(COUNTS.high))
         drawn = draw(studio, source, request)
-        with tempfile.NamedTemporaryFile(suffix=".png", delete=False) as file:
-            file.write(drawn.png)
-        return file.name
+        return Image.open(io.BytesIO(drawn.png))
 
     with gr.Row(visible=False):
         inputs = [
@@ -96,7 +95,7 @@ def _add_sample(studio: Studio) -> None:
         gr.Button().click(
             _in_english(sample),
             inputs,
-            gr.Image(type="filepath", format="png"),
+            gr.Image(type="pil", format="png"),
             api_name="sample",
             concurrency_limit=2,
             concurrency_id="draw",

@@ -6,6 +6,7 @@ drawn.
 """
 
 import hashlib
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -95,11 +96,11 @@ class _LivePicture:
             assert self._shown is not None
             return self._shown.version
 
-    def content(self, version: int) -> bytes | None:
-        """The picture of a version that is or was just shown, drawn now if it has not been."""
+    def content(self, version: int) -> tuple[int, bytes] | None:
+        """A version that is or was just shown, else the newest, and its picture, drawn now if need be."""
         with self._drawing:
             if version in self._drawn:
-                return self._drawn[version]
+                return version, self._drawn[version]
             with self._choosing:
                 shown = self._shown
             if shown is None:
@@ -108,7 +109,7 @@ class _LivePicture:
                 self._drawn[shown.version] = self._kind.draw(shown)
                 while len(self._drawn) > 2:
                     self._drawn.popitem(last=False)
-            return self._drawn[shown.version]
+            return shown.version, self._drawn[shown.version]
 
 
 class Live:
@@ -116,13 +117,16 @@ class Live:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        # Versions begin at 0 in every process, and browsers keep pictures for good.
+        self.session = secrets.token_hex(4)
         self._pictures = {name: _LivePicture(kind) for name, kind in KINDS.items()}
 
-    def picture(self, name: str, version: int) -> bytes | None:
-        """PNG bytes of a live picture; None where there is no such picture."""
-        if name not in self._pictures:
-            return None
-        return self._pictures[name].content(version)
+    def picture(self, name: str, session: str, version: int) -> tuple[bytes | None, bool]:
+        """PNG bytes of a live picture, or None; and whether they are what this address will always show."""
+        found = self._pictures[name].content(version) if name in self._pictures else None
+        if found is None:
+            return None, False
+        return found[1], found[0] == version and session == self.session
 
     def token(self, language: str) -> dict[str, object]:
         """What the page shows besides pictures, small enough to be asked for twice a second."""
@@ -161,7 +165,7 @@ class Live:
         addresses = {}
         for name, picture in self._pictures.items():
             ready = snapshot.networks is not None if name == "grid" else len(snapshot.history) > 0
-            address = f"{BASE}/live/{name}/{picture.version(snapshot)}.png" if ready else ""
+            address = f"{BASE}/live/{name}/{self.session}-{picture.version(snapshot)}.png" if ready else ""
             addresses[f"train-{name}"] = address
         dataset = snapshot.config.dataset
         if snapshot.networks:  # the digits are loaded by then

@@ -11,6 +11,8 @@ from gan.ui.live import PictureStore
 from gan.ui.parts import label, speaking
 from gan.ui.text import in_both, language_of, say
 
+_CACHE = (3600, 3600)  # seconds: how often uploads and /sample pictures are looked at, and how long they live
+
 _HEADER = f"""<header class="gan-header">
 <h1>{say("title", "en")}</h1><p>{in_both("subtitle")}</p>
 <nav><a href="?lang=en" hreflang="en" lang="en">{say("language_name", "en")}</a>|<a
@@ -19,7 +21,7 @@ _HEADER = f"""<header class="gan-header">
 
 def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
     """The whole page over one Studio, with its endpoints; layout and events only."""
-    with gr.Blocks(title=say("title", "en"), analytics_enabled=False) as page:
+    with gr.Blocks(title=say("title", "en"), analytics_enabled=False, delete_cache=_CACHE) as page:
         language = gr.Textbox("en", visible=False)  # filled by the browser, read by every handler
         gr.HTML(_HEADER, elem_id="header")
         with gr.Tabs():
@@ -78,7 +80,9 @@ def _connect(
         return language, *refresh(chosen_run, chosen_source, language)
 
     page.load(
-        arrive,
+        lambda wanted, *rest: speaking(lambda *chosen: arrive(wanted, *chosen[:-1]))(
+            *rest, language_of(wanted)
+        ),
         [language, *lists],
         [language, *outputs],
         js="(_, ...rest) => [document.documentElement.dataset.language, ...rest]",

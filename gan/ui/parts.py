@@ -28,6 +28,16 @@ def say_raw(key: str, language: str) -> str:
 I18N = _translations()
 
 
+def late(component: Any) -> Any:
+    """A menu of runs whose choice is not checked by Gradio, only by the Studio, which says it in a sentence.
+
+    Gradio compares it with the choices that this session was given last, which a restarted server has
+    forgotten. (A subclass would be served as a custom component, with a frontend of its own.)
+    """
+    component.preprocess = lambda payload: payload
+    return component
+
+
 def label(key: str) -> Any:
     """The text `key` for a component: Gradio shows it in the page's language."""
     return I18N(_PREFIX + key)

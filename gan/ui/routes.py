@@ -33,8 +33,8 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
         return JSONResponse(live.token(language), headers=_FRESH)
 
     def live_picture(request: Request) -> Response:
-        content = live.picture(request.path_params["name"], request.path_params["version"])
-        return _png(content, _FOREVER)
+        content, lasting = live.picture(**request.path_params)
+        return _png(content, _FOREVER if lasting else _FRESH)
 
     def picture(request: Request) -> Response:
         headers = dict(_FOREVER)
@@ -59,7 +59,7 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
 
     return [
         Route(f"/{BASE}/live", token),
-        Route(f"/{BASE}/live/{{name}}/{{version:int}}.png", live_picture),
+        Route(f"/{BASE}/live/{{name}}/{{session}}-{{version:int}}.png", live_picture),
         Route(f"/{BASE}/picture/{{key}}.png", picture),
         Route(f"/{BASE}/real/{{dataset}}/{{count:int}}.png", real),
         Route(f"/{BASE}/run/{{run}}/{{file}}", download),

@@ -12,7 +12,7 @@ from gan.config import Range
 from gan.sampling import TRUNCATIONS, SampleRequest, sample, scores
 from gan.studio import LIVE, Studio
 from gan.ui.live import PictureStore
-from gan.ui.parts import label, number, speaking
+from gan.ui.parts import label, late, number, speaking
 from gan.ui.text import in_both, say
 from gan.ui.train_tab import run_line
 
@@ -67,8 +67,10 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_id="sample-layout"):
         with gr.Column(scale=1, min_width=290):
-            source = gr.Dropdown(
-                [(label("source_live"), LIVE)], value=LIVE, label=label("source"), elem_id="sample-source"
+            source = late(
+                gr.Dropdown(
+                    [(label("source_live"), LIVE)], value=LIVE, label=label("source"), elem_id="sample-source"
+                )
             )
             seed = gr.Slider(
                 0, _SLIDER_END, 0, step=0.01, label=label("sample_seed"), info=label("sample_seed_info"),

@@ -183,7 +183,7 @@ ERRORS_ZH = {
     "bad-name": "{name!r} 不能作为名称:请用 1 到 40 个字母、数字、“-”或“_”,并以字母或数字开头。",
     "run-exists": "已有名为 {run!r} 的训练。请换一个名称,或继续它。",
     "no-run": "没有名为 {run!r} 的训练。",
-    "run-busy": "{run!r} 正在进行。请先停止它。",
+    "run-busy": "{run!r} 正在此处或另一个程序中进行。请先停止它。",
     "folder-unusable": "检查点文件夹 {folder} 无法使用:{reason}。",
     "checkpoint-unreadable": "{file} 不是可读取的检查点:{reason}。",
     "checkpoint-not-ours": "{file} 是 safetensors 文件,但不是 Live GAN 的检查点。",

@@ -10,7 +10,7 @@ import gradio as gr
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
 from gan.studio import Listed, Studio
 from gan.ui.live import GRID_COLUMNS, GRID_DIGITS, real_address
-from gan.ui.parts import label, number, panel, speaking
+from gan.ui.parts import label, late, number, panel, speaking
 from gan.ui.routes import DOWNLOADS, download_address
 from gan.ui.text import in_both, say
 
@@ -183,6 +183,7 @@ class _Runs:
     rename: gr.Button
     delete: gr.Button
     question: gr.Column
+    asked: gr.State  # the run that the question names
     question_text: gr.Markdown
     delete_yes: gr.Button
     delete_no: gr.Button
@@ -193,7 +194,7 @@ class _Runs:
 def _runs() -> _Runs:
     gr.HTML(f'<p class="gan-note">{in_both("runs_none")}</p>', elem_classes="if-no-runs")
     with gr.Column(elem_classes="if-runs", elem_id="train-runs-panel"):
-        listed = gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs")
+        listed = late(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
         links = gr.HTML("", elem_id="train-downloads")
     with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):
         with gr.Column(elem_classes="if-runs"):
@@ -202,7 +203,7 @@ def _runs() -> _Runs:
                 rename = gr.Button(label("rename"), size="sm", min_width=80, elem_id="train-rename")
                 delete = gr.Button(label("delete"), size="sm", min_width=80, elem_id="train-delete")
             with gr.Column(visible=False, elem_id="train-delete-question") as question:
-                question_text = gr.Markdown("")
+                question_text, asked = gr.Markdown(""), gr.State("")
                 with gr.Row():
                     delete_yes = gr.Button(
                         label("delete_yes"),
@@ -225,6 +226,7 @@ def _runs() -> _Runs:
         rename,
         delete,
         question,
+        asked,
         question_text,
         delete_yes,
         delete_no,
@@ -350,11 +352,11 @@ def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: An
         return run_choices(studio, name, language), ""
 
     def ask(chosen: str | None, language: str) -> Any:
-        question = say("delete_question", language, name=f"**{_chosen(chosen, language)}**")
-        return gr.Column(visible=True), question
+        name = _chosen(chosen, language)
+        return gr.Column(visible=True), say("delete_question", language, name=f"**{name}**"), name
 
-    def delete(chosen: str | None, language: str) -> Any:
-        studio.delete(_chosen(chosen, language))
+    def delete(asked: str, language: str) -> Any:
+        studio.delete(asked)
         return gr.Column(visible=False), run_choices(studio, None, language)
 
     def upload(path: str, language: str) -> Any:
@@ -362,8 +364,8 @@ def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: An
         return run_choices(studio, name, language)
 
     on(runs.rename, rename, [runs.list, runs.new_name], [runs.list, runs.new_name])
-    on(runs.delete, ask, [runs.list], [runs.question, runs.question_text])
-    on(runs.delete_yes, delete, [runs.list], [runs.question, runs.list])
+    on(runs.delete, ask, [runs.list], [runs.question, runs.question_text, runs.asked])
+    on(runs.delete_yes, delete, [runs.asked], [runs.question, runs.list])
     on(runs.delete_no, lambda _: gr.Column(visible=False), [], runs.question)
     runs.upload.upload(speaking(upload), [runs.upload, language], runs.list, **command).then(None, js=_ASK)
     runs.list.change(

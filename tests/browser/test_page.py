@@ -200,6 +200,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.click("#train-delete-no")
     expect(page.locator("#train-delete-question")).to_be_hidden()
     page.click("#train-delete")
+    page.get_by_role("radio", name="upload-1").check()  # the question named another one
     page.click("#train-delete-yes")
     expect(runs).not_to_contain_text("first ·")
     assert not (server.folder / "first").exists()
@@ -224,3 +225,20 @@ def test_learning_rates_change_while_it_trains(server: Any, page: Page) -> None:
     file = server.folder / "dcgan-1" / "checkpoint.safetensors"
     wait_for(file.exists)
     assert checkpoint.read_summary(file).config.lr_g == 1e-5
+
+
+def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("1")
+    page.click("#train-start")
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    server.end(signal.SIGTERM)
+    expect(page.locator("#train-sentence")).to_contain_text("does not answer", timeout=20_000)
+    server.start()
+    expect(page.locator("#train-sentence")).to_contain_text("Press Start", timeout=60_000)
+    expect(page.locator("#train-runs")).to_contain_text("dcgan-1")
+    page.locator("#train-length input").fill("600")
+    page.click("#train-resume")
+    expect(page.locator("#train-pause")).to_be_visible()
+    wait_for(lambda: step(page) > 0)
+    assert "list of choices" not in server.log.read_text()
