@@ -6,7 +6,7 @@ It is short because everything else has a place of its own: the engine in gan/, 
 import logging
 import signal
 import sys
-import threading
+import time
 
 from gan.config import ServerSettings
 from gan.errors import GanError
@@ -20,9 +20,11 @@ def main() -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    over = threading.Event()
+    ending: list[
+        int
+    ] = []  # not an Event: its lock would stop a second signal that comes while the first is noted
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: over.set())
+        signal.signal(signum, lambda received, _: ending.append(received))
     try:
         settings = ServerSettings.from_environment()
         port = free_port(settings)
@@ -35,7 +37,8 @@ def main() -> int:
     page = serve(studio, port)
     print(f"Live GAN is at {page.local_url} (Ctrl-C to end)", flush=True)
     studio.warm_up()
-    over.wait()
+    while not ending:
+        time.sleep(0.1)
     print("Saving ...", flush=True)
     saved = studio.close()
     page.close(verbose=False)

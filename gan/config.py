@@ -18,7 +18,7 @@ class Range:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}"
+        return f"{self.low:.12g} to {self.high:.12g}"
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high

@@ -207,7 +207,7 @@ def snapshot(folder):
         ("train --run new --set lr_g=nan", ["lr_g is nan"]),
         ("train --run new --set batch_size=1", ["batch_size is 1; allowed is 2 to 1024"]),
         ("train --run new --set loss=l2", ["loss is 'l2'; allowed is non-saturating, minimax"]),
-        ("train --run new --steps 0", ["length is 0.0; allowed is 1 to 5e+07 steps"]),
+        ("train --run new --steps 0", ["length is 0.0; allowed is 1 to 50000000 steps"]),
         ("train --run new --steps many", ["many"]),
         ("train --run new --steps 1 --epochs 1", ["--epochs", "--steps"]),
         ("train --run new --threads 0", ["--threads is 0; allowed is 1 to 1024"]),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gan.errors import MESSAGES
+from gan.errors import MESSAGES, ConfigError
 from gan.snapshot import Status
-from gan.ui.text import ERRORS_ZH, LANGUAGES, TEXT, language_of
+from gan.ui.text import ERRORS_ZH, LANGUAGES, TEXT, language_of, say_error
 
 UI = Path(__file__).parents[1] / "gan" / "ui"
 
@@ -39,6 +39,12 @@ def test_every_key_that_the_page_names_exists_and_every_key_is_named() -> None:
     assert TEXT.keys() - named == set()
     asked = re.findall(r'(?:say|label|in_both|panel|_image)\(\s*"([a-z_0-9]+)"', sources)
     assert set(asked) - TEXT.keys() == set()
+
+
+def test_an_error_names_a_setting_as_the_page_does() -> None:
+    error = ConfigError("out-of-range", field="lr_g", value=9, allowed="1e-06 to 0.1")
+    assert say_error(error, "en") == "Learning rate of G is 9; allowed is 1e-06 to 0.1."
+    assert say_error(error, "zh").startswith("G 的学习率 的值是 9")
 
 
 def test_only_chinese_browsers_get_chinese() -> None:

@@ -132,7 +132,7 @@ class Live:
         """What the page shows besides pictures, small enough to be asked for twice a second."""
         snapshot = self._studio.snapshot
         runs_version = self._studio.runs_version
-        has_runs = self._studio.has_runs()
+        has_runs = self._studio.has_runs() or bool(snapshot and snapshot.status.active)
         if snapshot is None:
             return {
                 "state": "idle",
@@ -206,10 +206,11 @@ def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:
         (say("epoch", language), amount(f"{snapshot.epochs:.2f}", "epochs"), True),
         (say("step_count", language), amount(str(snapshot.steps), "steps"), True),
     ]
-    if snapshot.images_per_second:
+    moving = snapshot.status is Status.TRAINING
+    if snapshot.images_per_second and snapshot.status is not Status.PAUSED:
         rows.append((say("speed", language), f"{snapshot.images_per_second:,.0f}", False))
     rows.append((say("elapsed", language), clock(snapshot.seconds), False))
-    if snapshot.seconds_left is not None and snapshot.status.active:
+    if snapshot.seconds_left is not None and moving:
         rows.append((say("left", language), clock(snapshot.seconds_left), False))
     return rows
 

@@ -29,9 +29,8 @@ def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
                 train = train_tab.build(studio, language)
             with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True) as tab:
                 sampling = sample_tab.build(studio, pictures, language)
-        tab.select(None, js="() => window.ganSampleSoon && window.ganSampleSoon()")
         add_endpoints(studio)
-        _connect(page, studio, language, train, sampling)
+        _connect(page, studio, language, train, sampling, tab)
     return page
 
 
@@ -41,6 +40,7 @@ def _connect(
     language: gr.Textbox,
     train: train_tab.TrainTab,
     sampling: sample_tab.SampleTab,
+    sample_shown: gr.Tab,
 ) -> None:
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -73,6 +73,11 @@ def _connect(
         sampling.outputs,
         js=sample_tab.IF_LOOKING,
         **sampling.drawing,
+    )
+
+    # While the tab was hidden nothing was drawn for it, and the run may have ended since.
+    sample_shown.select(None, js="() => window.ganSampleSoon && window.ganSampleSoon()").then(
+        speaking(follow), [sampling.follow, *sampling.inputs], sampling.outputs, **sampling.drawing
     )
 
     def arrive(wanted: str, chosen_run: str | None, chosen_source: str) -> Any:

@@ -28,11 +28,12 @@ def say_raw(key: str, language: str) -> str:
 I18N = _translations()
 
 
-def late(component: Any) -> Any:
-    """A menu of runs whose choice is not checked by Gradio, only by the Studio, which says it in a sentence.
+def unchecked(component: Any) -> Any:
+    """A component whose value Gradio does not check, only the engine, which says in a sentence what is wrong.
 
-    Gradio compares it with the choices that this session was given last, which a restarted server has
-    forgotten. (A subclass would be served as a custom component, with a frontend of its own.)
+    Gradio compares a choice with those that this session was given last, which a restarted server has
+    forgotten, and a slider's value with its ends, also when its box is empty. (A subclass would be served as
+    a custom component, with a frontend of its own.)
     """
     component.preprocess = lambda payload: payload
     return component

@@ -12,13 +12,13 @@ from gan.config import Range
 from gan.sampling import TRUNCATIONS, SampleRequest, sample, scores
 from gan.studio import LIVE, Studio
 from gan.ui.live import PictureStore
-from gan.ui.parts import label, late, number, speaking
+from gan.ui.parts import label, number, speaking, unchecked
 from gan.ui.text import in_both, say
 from gan.ui.train_tab import run_line
 
 COUNTS = Range(1, 256)
 _MOST_SCORED = 64
-_SLIDER_END = 1000
+_SLIDER_END = 100  # a pixel of the slider is about a third of a seed
 _SHOW = "(shown) => window.ganSample && window.ganSample(shown)"
 IF_LOOKING = """(follow, ...rest) => {
   const looking = document.querySelector("#sample-grid")?.offsetParent !== null;
@@ -67,22 +67,33 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_id="sample-layout"):
         with gr.Column(scale=1, min_width=290):
-            source = late(
+            source = unchecked(
                 gr.Dropdown(
                     [(label("source_live"), LIVE)], value=LIVE, label=label("source"), elem_id="sample-source"
                 )
             )
-            seed = gr.Slider(
-                0, _SLIDER_END, 0, step=0.01, label=label("sample_seed"), info=label("sample_seed_info"),
-                elem_id="sample-seed",
+            seed = unchecked(
+                gr.Slider(
+                    0, _SLIDER_END, 0, step=0.05, label=label("sample_seed"), info=label("sample_seed_info"),
+                    elem_id="sample-seed",
+                )
             )  # fmt: skip
             lucky = gr.Button(label("random_seed"), size="sm", elem_id="sample-random")
-            count = gr.Slider(
-                int(COUNTS.low), int(COUNTS.high), 64, step=1, label=label("count"), elem_id="sample-count"
+            count = unchecked(
+                gr.Slider(
+                    int(COUNTS.low),
+                    int(COUNTS.high),
+                    64,
+                    step=1,
+                    label=label("count"),
+                    elem_id="sample-count",
+                )
             )
-            truncation = gr.Slider(
-                TRUNCATIONS.low, TRUNCATIONS.high, 1.0, step=0.05, label=label("truncation"),
-                info=label("truncation_info"), elem_id="sample-truncation",
+            truncation = unchecked(
+                gr.Slider(
+                    TRUNCATIONS.low, TRUNCATIONS.high, 1.0, step=0.05, label=label("truncation"),
+                    info=label("truncation_info"), elem_id="sample-truncation",
+                )
             )  # fmt: skip
             weights = gr.Radio(
                 [(label("weights_ema"), "ema"), (label("weights_raw"), "raw")],
@@ -100,6 +111,8 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
     def show(
         source: str, seed: Any, count: Any, truncation: Any, weights: str, with_scores: bool, language: str
     ) -> Any:
+        if None in (seed, count, truncation):  # a box that was cleared to type something else
+            return gr.skip(), gr.skip()
         if source == LIVE and not (studio.snapshot and studio.snapshot.networks):
             return {"picture": "", "caption": "", "alt": ""}, gr.Button(interactive=False)
         request = SampleRequest(seed, number(count), truncation, None, weights, int(COUNTS.high))

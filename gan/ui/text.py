@@ -42,6 +42,11 @@ TEXT = {
     "ema_info": ("0 keeps no averaged copy", "0 表示不保留平均副本"),
     "seed": ("Random seed", "随机种子"),
     "apply_rates": ("Apply learning rates now", "立即应用学习率"),
+    "rates_note": (
+        "From the next step on: {lr_g} for G, {lr_d} for D.",
+        "从下一步起:G 为 {lr_g},D 为 {lr_d}。",
+    ),
+    "save_note": ("The checkpoint is being written.", "正在写入检查点。"),
     # train: buttons
     "start": ("Start", "开始"),
     "pause": ("Pause", "暂停"),
@@ -228,10 +233,11 @@ def say(key: str, language: str, **values: object) -> str:
 
 
 def say_error(error: GanError, language: str) -> str:
-    """The sentence of an engine's error in `language`."""
-    if language == "zh":
-        return ERRORS_ZH[error.key].format(**error.values)
-    return MESSAGES[error.key].format(**error.values)
+    """The sentence of an engine's error in `language`, with settings named as the page names them."""
+    field = error.values.get("field")
+    named = {"field": say(str(field), language)} if field in TEXT else {}
+    sentences = ERRORS_ZH if language == "zh" else MESSAGES
+    return sentences[error.key].format(**{**error.values, **named})
 
 
 def in_both(key: str) -> str:

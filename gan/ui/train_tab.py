@@ -10,7 +10,7 @@ import gradio as gr
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
 from gan.studio import Listed, Studio
 from gan.ui.live import GRID_COLUMNS, GRID_DIGITS, real_address
-from gan.ui.parts import label, late, number, panel, speaking
+from gan.ui.parts import label, number, panel, speaking, unchecked
 from gan.ui.routes import DOWNLOADS, download_address
 from gan.ui.text import in_both, say
 
@@ -194,7 +194,7 @@ class _Runs:
 def _runs() -> _Runs:
     gr.HTML(f'<p class="gan-note">{in_both("runs_none")}</p>', elem_classes="if-no-runs")
     with gr.Column(elem_classes="if-runs", elem_id="train-runs-panel"):
-        listed = late(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
+        listed = unchecked(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
         links = gr.HTML("", elem_id="train-downloads")
     with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):
         with gr.Column(elem_classes="if-runs"):
@@ -277,7 +277,9 @@ def download_links(studio: Studio, run: str | None, language: str) -> str:
         "losses.png": say("download_losses", language),
         "scores.png": say("download_scores", language),
     }
-    files = DOWNLOADS if saved.summary.kind == "full" else DOWNLOADS[:1]
+    files = [file for file in DOWNLOADS if file != "loss.txt" or saved.summary.epochs >= 1]
+    if saved.summary.kind == "slim":
+        files = files[:1]
     links = "".join(
         f'<a href="{download_address(run, file)}" download>{escape(words.get(file, file))}</a>'
         for file in files
@@ -326,9 +328,22 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
     }
 
     def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> Any:
-        event = button.click(speaking(handler), [*inputs, language], outputs, **command)
+        event = button.click(
+            speaking(handler), [*inputs, language], outputs, trigger_mode=modes.get(button, "once"), **command
+        )
         event.then(None, js=_ASK)
         return event
+
+    modes = {buttons.step: "multiple"}  # every click is a step
+
+    def save(language: str) -> None:
+        studio.save()
+        gr.Info(say("save_note", language), duration=3, title=say("save", language))
+
+    def apply_rates(lr_g: Any, lr_d: Any, language: str) -> None:
+        studio.set_learning_rates(number(lr_g), number(lr_d))
+        rates = say("rates_note", language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
+        gr.Info(rates, duration=4, title=say("settings", language))
 
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
     started = [
@@ -339,8 +354,8 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
     on(buttons.resume, resume_run, [runs.list, form.length, form.unit])
     on(buttons.stop, lambda _: studio.stop(), [])
     on(buttons.step, lambda _: studio.step(), [])
-    on(buttons.save, lambda _: studio.save(), [])
-    on(form.apply_rates, lambda g, d, _: studio.set_learning_rates(number(g), number(d)), [lr_g, lr_d])
+    on(buttons.save, save, [])
+    on(form.apply_rates, apply_rates, [lr_g, lr_d])
     form.recipe.input(fill, form.recipe, form.settings, **command)
     _connect_runs(studio, language, runs, command, on)
     return started

@@ -125,7 +125,7 @@ def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(server: Any, pa
     open_page(page, server.address)
     page.locator("#train-length input").fill("-5")
     page.click("#train-start")
-    expect(page.locator(".toast-wrap")).to_contain_text("length is -5")
+    expect(page.locator(".toast-wrap")).to_contain_text("Length is -5")
     expect(page.locator("#train-start")).to_be_visible()
     assert page.locator("#train-length input").input_value() == "-5"
     page.locator("#train-manage button").first.click()
@@ -242,3 +242,30 @@ def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: 
     expect(page.locator("#train-pause")).to_be_visible()
     wait_for(lambda: step(page) > 0)
     assert "list of choices" not in server.log.read_text()
+
+
+def test_the_sample_tab_shows_what_was_trained_while_it_was_hidden(server: Any, page: Page) -> None:
+    open_page(page, server.address, "Sample")
+    expect(page.locator("#sample-grid")).to_contain_text("There is no generator yet")
+    page.get_by_role("tab", name="Train").click()
+    page.locator("#train-length input").fill("1")
+    page.click("#train-start")
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    page.wait_for_timeout(2000)
+    page.get_by_role("tab", name="Sample").click()
+    wait_for(lambda: src(page, "sample-grid") != "", 20)
+    expect(page.locator("#sample-grid")).to_contain_text("dcgan-1 · seed 0")
+    number = page.locator("#sample-seed input[type=number]")
+    number.fill("")
+    page.wait_for_timeout(800)
+    number.fill("7.5")
+    number.press("Enter")
+    expect(page.locator("#sample-grid")).to_contain_text("seed 7.5")
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_many_signals_end_the_server_like_one(server: Any, signum: int) -> None:
+    for _ in range(300):
+        server._process.send_signal(signum)
+    assert server.end(signum) == 0
