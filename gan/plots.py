@@ -26,6 +26,8 @@ _SCALE = 2  # pixels drawn for each of a digit's
 _SCORED_SCALE = 4  # finer, so that the numbers under the digits stay sharp
 _CAPTION = 9  # height of those numbers' line, in a digit's pixels
 
+_PALETTE = 128  # colours of a plot, shades of its edges included
+
 # matplotlib's font cache and mathtext parser are shared by all figures.
 _drawing = Lock()
 
@@ -37,15 +39,18 @@ def grid_png(images: Images, columns: int, scores: NDArray[np.float32] | None = 
     scale = _SCALE if scores is None else _SCORED_SCALE
     caption = 0 if scores is None else _CAPTION * scale
     cell_w, cell_h = width * scale + _GAP, height * scale + _GAP + caption
-    sheet = Image.new("L", (columns * cell_w - _GAP, rows * cell_h - _GAP), 0)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
-    for index, image in enumerate(np.asarray(images).repeat(scale, axis=1).repeat(scale, axis=2)):
-        row, column = divmod(index, columns)
-        left, top = column * cell_w, row * cell_h
-        sheet.paste(Image.fromarray(image), (left, top))
-        if scores is not None:
-            middle = (left + width * scale / 2, top + height * scale + caption / 2)
-            draw.text(middle, f"{scores[index]:.2f}", fill=190, font=font, anchor="mm")
+    cells = np.zeros((rows * columns, cell_h, cell_w), np.uint8)
+    cells[:count, : height * scale, : width * scale] = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    tiled = (
+        cells.reshape(rows, columns, cell_h, cell_w).swapaxes(1, 2).reshape(rows * cell_h, columns * cell_w)
+    )
+    sheet = Image.fromarray(tiled[:-_GAP, :-_GAP])
+    if scores is not None:
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
+        for index, score in enumerate(scores):
+            row, column = divmod(index, columns)
+            middle = (column * cell_w + width * scale / 2, row * cell_h + height * scale + caption / 2)
+            draw.text(middle, f"{score:.2f}", fill=190, font=font, anchor="mm")
     return _png(sheet)
 
 
@@ -67,7 +72,7 @@ def score_plot_png(curves: Curves, opaque: bool = False) -> bytes:
 def _plot(curves: Curves, lines: _Lines, opaque: bool, ideal: float | None = None) -> bytes:
     with _drawing:
         figure = Figure(figsize=(5.0, 2.3), dpi=160)
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
         axes = figure.add_subplot()
         marker = "o" if len(curves) < 3 else ""  # a line needs two points to be seen
@@ -96,9 +101,12 @@ def _plot(curves: Curves, lines: _Lines, opaque: bool, ideal: float | None = Non
         for side, spine in axes.spines.items():
             spine.set_visible(side in ("left", "bottom"))
             spine.set_color(INK)
-        target = io.BytesIO()
-        figure.savefig(target, format="png", transparent=not opaque)
-        return target.getvalue()
+        figure.patch.set_alpha(float(opaque))
+        axes.patch.set_alpha(float(opaque))
+        canvas.draw()
+        drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    # On the page, a palette makes the file a third as large and is quicker than compressing four channels.
+    return _png(drawn if opaque else drawn.quantize(_PALETTE, Image.Quantize.FASTOCTREE))
 
 
 def _loss_limits(curves: Curves, lines: _Lines) -> tuple[float, float]:
@@ -125,5 +133,5 @@ def _spread(ends: list[float], limits: tuple[float, float]) -> list[float]:
 
 def _png(image: Image.Image) -> bytes:
     target = io.BytesIO()
-    image.save(target, "PNG")
+    image.save(target, "PNG", compress_level=3)  # half the time of the default for a tenth more bytes
     return target.getvalue()

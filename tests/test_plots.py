@@ -17,7 +17,8 @@ def opened(png):
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     image = Image.open(io.BytesIO(png))
     image.verify()
-    return Image.open(io.BytesIO(png))
+    image = Image.open(io.BytesIO(png))
+    return image.convert("RGBA") if image.mode == "P" else image  # plots have a palette
 
 
 def curves(count, seed=0, **columns):
@@ -73,7 +74,7 @@ def test_a_plot_of_any_length_is_a_png_without_background(draw, points):
     corners = alpha[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert not corners.any()
     assert (alpha == 0).mean() > 0.3
-    assert (alpha == 255).any()
+    assert (alpha > 240).any()
 
 
 @pytest.mark.parametrize("draw", PLOTS)

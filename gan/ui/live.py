@@ -54,10 +54,19 @@ class PictureStore:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A live picture: how it is drawn, and how many seconds it stands at least while training."""
+    """A live picture: how it is drawn, and how long it stands at least while training.
+
+    It stands longer the longer the run is, because it changes less and drawing takes time from training.
+    """
 
     draw: Callable[[Snapshot], bytes]
-    seconds: float
+    least_seconds: float
+    most_seconds: float
+    share_of_run: float
+
+    def seconds(self, snapshot: Snapshot) -> float:
+        """How long a picture of `snapshot` stands."""
+        return min(self.most_seconds, max(self.least_seconds, self.share_of_run * snapshot.seconds))
 
 
 def _draw_grid(snapshot: Snapshot) -> bytes:
@@ -67,9 +76,9 @@ def _draw_grid(snapshot: Snapshot) -> bytes:
 
 
 KINDS = {
-    "grid": _Kind(_draw_grid, 0.5),
-    "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0),
-    "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0),
+    "grid": _Kind(_draw_grid, 0.5, 2.0, 0.03),
+    "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
+    "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
 }
 
 
@@ -88,7 +97,7 @@ class _LivePicture:
         """The version to show now: the newest, or while training one not yet old enough to replace."""
         with self._choosing:
             old = self._shown
-            due = time.monotonic() - self._shown_at >= self._kind.seconds
+            due = time.monotonic() - self._shown_at >= self._kind.seconds(snapshot)
             other_run = old is None or old.run != snapshot.run
             moved = other_run or (old is not None and old.steps != snapshot.steps)
             if other_run or (moved and (due or snapshot.status is not Status.TRAINING)):
