@@ -1,4 +1,4 @@
-"""python -m gan train | sample | export | runs: the same engine and the same checkpoints as the page."""
+"""python -m gan train | sample | evaluate | export | runs: engine and checkpoints are those of the page."""
 
 import argparse
 import json
@@ -30,6 +30,7 @@ from gan.config import (
 )
 from gan.data import load_digits
 from gan.errors import CheckpointError, ConfigError, GanError, RunError, TrainingError, reason_of
+from gan.judge import report
 from gan.precision import available_cores, choose_device, settle_precision
 from gan.runs import RunStore, checked_name, differences
 from gan.sampling import MOST_DIGITS, SampleRequest, sample
@@ -89,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--weights", choices=("best", "ema", "raw"), default="best")
     draw.add_argument("--out", required=True, type=Path, metavar="FILE", help=".png (a grid) or .npy (uint8)")
     draw.set_defaults(command=_sample)
+
+    judged = commands.add_parser("evaluate", help="say how good a run's digits are")
+    judged.add_argument("run", metavar="RUN", help="a run's name, or a checkpoint file")
+    judged.add_argument("--seed", type=float, default=0.0)
+    judged.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
+    judged.set_defaults(command=_evaluate)
 
     export = commands.add_parser("export", help="copy a run's checkpoint to a file")
     export.add_argument("run", metavar="RUN", help="a run's name, or a checkpoint file")
@@ -267,6 +274,28 @@ def _load(store: RunStore, run: str) -> Checkpoint:
     """A run by its name, or a checkpoint by its path."""
     file = Path(run)
     return checkpoint.read(file) if file.is_file() else store.load(run)
+
+
+def _evaluate(options: argparse.Namespace, settings: ServerSettings) -> int:
+    checked = SampleRequest(options.seed)
+    saved = _load(RunStore(settings.checkpoints), options.run)
+    dataset = saved.summary.config.dataset
+    if dataset != report.DATASET:
+        raise ConfigError("not-judged", dataset=dataset, allowed=report.DATASET)
+    torch.set_num_threads(available_cores())
+    found = report.evaluate(saved.networks(options.run, torch.device("cpu")), checked.seed)
+    if options.json:
+        print(json.dumps({"run": options.run, "digits": report.FULL_COUNT, **found.to_dict()}))
+        return 0
+    shares = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(found.shares))
+    print(f"{options.run}: {report.FULL_COUNT:,} digits, against the 10,000 of the MNIST test set")
+    print(f"Frechet distance     {found.distance:8.2f}   (real training digits: {found.floor:.2f})")
+    print(f"coverage             {found.coverage:8} of 10 digits   {shares}")
+    print(f"confidence           {found.confidence:8.1%}")
+    print(f"precision, recall    {found.precision:8.1%}, {found.recall:.1%}")
+    width = f"sigma {found.parzen_sigma:.3f}"
+    print(f"Parzen likelihood    {found.parzen:8.1f} +- {found.parzen_standard_error:.1f} nats   ({width})")
+    return 0
 
 
 def _sample(options: argparse.Namespace, settings: ServerSettings) -> int:

@@ -62,12 +62,19 @@ class RunConfig:
     network: str = _setting("dcgan", "mlp", "dcgan")
     conditional: bool = _setting(False)  # labels go into G and D, so that a digit can be chosen
     latent_dim: int = _setting(64, low=1, high=512)
-    loss: str = _setting("non-saturating", "non-saturating", "minimax")
+    loss: str = _setting("non-saturating", "non-saturating", "minimax", "lsgan", "hinge", "wgan-gp")
+    label_smoothing: float = _setting(
+        0.0, low=0.0, high=0.5
+    )  # one-sided: how far the label of real is below 1
+    r1: float = _setting(0.0, low=0.0, high=100.0)  # weight of D's gradient penalty at real digits; 0 is none
     lr_g: float = _setting(5e-4, low=1e-6, high=0.1)
     lr_d: float = _setting(5e-4, low=1e-6, high=0.1)
     beta1: float = _setting(0.5, low=0.0, high=0.999)
     beta2: float = _setting(0.999, low=0.0, high=0.99999)
     batch_size: int = _setting(64, low=2, high=1024)
+    decay: float = _setting(
+        0.0, low=0.0, high=1.0
+    )  # last share of the run, over which both rates fall to zero
     ema: float = _setting(0.995, low=0.0, high=0.99999)  # decay per step; 0 keeps no averaged copy of G
     seed: int = _setting(0, low=0, high=2**32 - 1)
     precision: str = _setting("auto", "auto", "fp32", "bf16")  # "auto" is measured once, at the start

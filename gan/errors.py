@@ -53,6 +53,7 @@ MESSAGES = {
     "no-raw": "{run!r} holds one generator only; sample its EMA weights.",
     "not-conditional": "{run!r} was not trained with labels, so no digit can be chosen.",
     "nothing-to-sample": "There is no generator yet. Train a run first.",
+    "not-judged": "The judge knows the digits of {allowed} only; this run was trained on {dataset}.",
     # command line
     "wrong-output": "--out is {value!r}; it must end in .png or .npy.",
     "write-failed": "Could not write {file}: {reason}.",

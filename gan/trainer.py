@@ -1,14 +1,11 @@
 """Trainer: one adversarial step, and the exact state to go on from.
 
-Knows no threads, files, page or printing. All randomness of step k is a function of (seed, k): nothing random
-has to be stored to resume exactly, sampling beside the training changes nothing, and a run that moves to
-another device goes on with its own schedule of digits.
+Knows no threads, files, page or printing. What is random comes from gan/draws.py.
 """
 
 import time
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +15,11 @@ from torch import Tensor, nn
 from gan import losses
 from gan.config import RunConfig
 from gan.data import Digits
+from gan.draws import Drawer, Draws
 from gan.errors import ConfigError, TrainingError
 from gan.history import COLUMNS, History
-from gan.networks import CLASSES, Discriminator, build_networks
+from gan.losses import LOSSES
+from gan.networks import Discriminator, build_networks
 
 # Losses are read back together this often: reading one value waits for the device.
 STEPS_BETWEEN_CHECKS = 16
@@ -33,19 +32,6 @@ class StepMetrics(NamedTuple):
     loss_g: Tensor
     d_real: Tensor
     d_fake: Tensor
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The random part of one step: positions in the dataset, latents, labels of the fakes, dropout masks."""
-
-    real: Tensor
-    latents_d: Tensor
-    latents_g: Tensor
-    labels_d: Tensor | None
-    labels_g: Tensor | None
-    masks_d: tuple[Tensor, ...]
-    masks_g: tuple[Tensor, ...]
 
 
 class Trainer:
@@ -73,10 +59,8 @@ class Trainer:
         self._adam_d = self._adam(self.discriminator, config.lr_d)
         self._images = digits.images.to(device)
         self._labels = digits.labels.to(device)
-        self._generator_loss = losses.generator_loss(config.loss)
-        self._rng = torch.Generator(device)
-        self._order_epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._loss = LOSSES[config.loss]
+        self._drawer = Drawer(config, len(digits), device)
         self._history = History()
         self._pending: list[tuple[Tensor, float]] = []
         self._recorded_seconds = 0.0
@@ -101,7 +85,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the dataset; the last short one is dropped."""
-        return len(self._images) // self.config.batch_size
+        return self._drawer.steps_per_epoch
 
     @property
     def epochs(self) -> float:
@@ -130,8 +114,6 @@ class Trainer:
             ConfigError: a rate is out of range; nothing has changed then.
         """
         self.config = self.config.with_changes(lr_g=lr_g, lr_d=lr_d)
-        self._adam_g.param_groups[0]["lr"] = lr_g
-        self._adam_d.param_groups[0]["lr"] = lr_d
 
     def set_length(self, length: float, unit: str) -> None:
         """Change the run's total length.
@@ -150,7 +132,8 @@ class Trainer:
             TrainingError: a recent loss is NaN or infinite; names its step.
         """
         started = time.perf_counter()
-        draws = self._draw()
+        draws = self._drawer.draw(self.steps, self.discriminator)
+        self._set_rates()
         loss_d, d_real, d_fake = self._update_discriminator(draws)
         loss_g = self._update_generator(draws)
         self._move_ema()
@@ -162,63 +145,65 @@ class Trainer:
             self._record()
         return metrics
 
-    def _draw(self) -> Draws:
-        config, count, device = self.config, self.config.batch_size, self.device
-        epoch, position = divmod(self.steps, self.steps_per_epoch)
-        if epoch != self._order_epoch:
-            order_rng = torch.Generator().manual_seed(_mix(config.seed, epoch, stream=1))
-            self._order = torch.randperm(len(self._images), generator=order_rng).to(device)
-            self._order_epoch = epoch
-        rng = self._rng.manual_seed(_mix(config.seed, self.steps, stream=2))
-
-        def latents() -> Tensor:
-            return torch.randn(count, config.latent_dim, generator=rng, device=device)
-
-        def labels() -> Tensor | None:
-            if not config.conditional:
-                return None
-            return torch.randint(CLASSES, (count,), generator=rng, device=device)
-
-        return Draws(
-            real=self._order[position * count : (position + 1) * count],
-            latents_d=latents(),
-            latents_g=latents(),
-            labels_d=labels(),
-            labels_g=labels(),
-            masks_d=self.discriminator.draw_masks(2 * count, rng),
-            masks_g=self.discriminator.draw_masks(count, rng),
-        )
-
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
+    def _set_rates(self) -> None:
+        """Learning rates fall to zero over the last part of the run, linearly in its progress."""
+        config = self.config
+        factor = min(1.0, (1 - self.progress) / config.decay) if config.decay else 1.0
+        self._adam_g.param_groups[0]["lr"] = config.lr_g * factor
+        self._adam_d.param_groups[0]["lr"] = config.lr_d * factor
+
     def _update_discriminator(self, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
         real = self._images[draws.real].unsqueeze(1).float().div_(127.5).sub_(1.0)
+        real.requires_grad_(self.config.r1 > 0)
         labels = self._labels[draws.real].long() if self.config.conditional else None
         with self._autocast():
             with torch.no_grad():
                 fake = self.generator(draws.latents_d, draws.labels_d).to(real.dtype)
-            if self.discriminator.separate_passes:
-                real_logits = self.discriminator(real, labels).float()
-                fake_logits = self.discriminator(fake, draws.labels_d).float()
-            else:
-                both_labels = None
-                if labels is not None and draws.labels_d is not None:
-                    both_labels = torch.cat([labels, draws.labels_d])
-                logits = self.discriminator(torch.cat([real, fake]), both_labels, draws.masks_d).float()
-                real_logits, fake_logits = logits.chunk(2)
-        loss = losses.discriminator_bce(real_logits, fake_logits)
+            real_logits, fake_logits = self._judge_both(real, labels, fake, draws)
+        loss = self._loss.discriminator(real_logits, fake_logits, self.config.label_smoothing)
+        total = loss + self._penalty(real, labels, real_logits, fake, draws)
         self._adam_d.zero_grad()
-        loss.backward()
+        total.backward()
         self._adam_d.step()
         with torch.no_grad():
             return loss.detach(), real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
+
+    def _judge_both(
+        self, real: Tensor, labels: Tensor | None, fake: Tensor, draws: Draws
+    ) -> tuple[Tensor, Tensor]:
+        """D's logits of the real and the generated batch."""
+        if self.discriminator.separate_passes:
+            real_logits = self.discriminator(real, labels)
+            return real_logits.float(), self.discriminator(fake, draws.labels_d).float()
+        both_labels = None
+        if labels is not None and draws.labels_d is not None:
+            both_labels = torch.cat([labels, draws.labels_d])
+        logits = self.discriminator(torch.cat([real, fake]), both_labels, draws.masks_d).float()
+        real_logits, fake_logits = logits.chunk(2)
+        return real_logits, fake_logits
+
+    def _penalty(
+        self, real: Tensor, labels: Tensor | None, real_logits: Tensor, fake: Tensor, draws: Draws
+    ) -> Tensor | float:
+        """What the settings add to D's loss for steep gradients."""
+        total: Tensor | float = 0.0
+        if self.config.r1:
+            total = self.config.r1 * losses.r1_penalty(real_logits, real)
+        if self._loss.penalty:
+            between = (draws.mix * real.detach() + (1 - draws.mix) * fake).requires_grad_()
+            with self._autocast():
+                logits = self.discriminator(between, labels, draws.masks_g).float()
+            total = total + self._loss.penalty * losses.gradient_penalty(logits, between)
+        return total
 
     def _update_generator(self, draws: Draws) -> Tensor:
         with self._autocast():
             fake = self.generator(draws.latents_g, draws.labels_g)
             logits = self.discriminator(fake, draws.labels_g, draws.masks_g).float()
-        loss: Tensor = self._generator_loss(logits)
+        loss = self._loss.generator(logits)
         self._adam_g.zero_grad()
         # Naming the inputs keeps autograd from computing gradients of D's weights, which nobody would use.
         loss.backward(inputs=list(self.generator.parameters()))
@@ -226,13 +211,18 @@ class Trainer:
         return loss.detach()
 
     def _move_ema(self) -> None:
-        """EMA of the parameters; buffers (batch norm's statistics) are copied, as in StyleGAN3."""
+        """EMA of the parameters; buffers (batch norm's statistics) are copied, as in StyleGAN3.
+
+        At first the average reaches back over a tenth of the steps so far: the noise of the beginning would
+        stay in it for long.
+        """
         if self.ema is None:
             return
+        decay = min(self.config.ema, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
             averaged: list[Tensor] = list(self.ema.parameters())
             current: list[Tensor] = list(self.generator.parameters())
-            torch._foreach_lerp_(averaged, current, 1 - self.config.ema)
+            torch._foreach_lerp_(averaged, current, 1 - decay)
             for mine, theirs in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
                 mine.copy_(theirs)
 
@@ -352,12 +342,3 @@ class Trainer:
             for kind, target in moments.items():
                 target.copy_(tensors[f"{part}.{kind}.{name}"])
             adam.state[parameter] = moments
-
-
-def _mix(seed: int, index: int, stream: int) -> int:
-    """A well-spread 64-bit seed for step or epoch `index`: one round of SplitMix64 (Steele et al. 2014)."""
-    mask = 2**64 - 1
-    value = (seed * 0x9E3779B97F4A7C15 + index * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) & mask
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
-    return value ^ (value >> 31)

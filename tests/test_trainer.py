@@ -4,6 +4,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn, optim
@@ -13,6 +14,7 @@ from gan.config import RECIPES, recipe
 from gan.data import Digits, load_digits
 from gan.errors import ConfigError, TrainingError
 from gan.history import COLUMNS
+from gan.losses import LOSSES
 from gan.runs import RunStore
 from gan.trainer import Trainer
 
@@ -114,7 +116,7 @@ def test_classic_steps_are_those_of_the_document(mnist, steps):
     document = Document(trainer)
     start = weights(trainer.generator) + weights(trainer.discriminator)
     for _ in range(steps):
-        draws = trainer._draw()
+        draws = trainer._drawer.draw(trainer.steps, trainer.discriminator)
         x = (mnist.images[draws.real] / 255 - 0.5) / 0.5  # ToTensor and Normalize(0.5, 0.5)
         masks_real = [mask[:128] for mask in draws.masks_d]
         masks_fake = [mask[128:] for mask in draws.masks_d]
@@ -133,7 +135,7 @@ def test_each_step_draws_fresh_noise_and_masks_for_both_updates(mnist):
     trainer = Trainer(recipe("classic").with_changes(precision="fp32"), mnist, CPU)
     drawn = []
     for _ in range(3):
-        draws = trainer._draw()
+        draws = trainer._drawer.draw(trainer.steps, trainer.discriminator)
         drawn += [draws.latents_d, draws.latents_g]
         assert not torch.equal(draws.masks_d[0][:128], draws.masks_d[0][128:])
         assert not torch.equal(draws.masks_d[0][:128], draws.masks_g[0])
@@ -166,7 +168,7 @@ def test_an_epoch_visits_whole_batches_of_different_digits_in_an_order_of_its_ow
     for _ in range(3):
         seen = []
         for _ in range(4):
-            seen.append(trainer._draw().real)
+            seen.append(trainer._drawer.draw(trainer.steps, trainer.discriminator).real)
             trainer.step()
         epochs.append(torch.cat(seen))
     assert trainer.epochs == 3
@@ -187,7 +189,7 @@ def test_a_conditional_discriminator_is_shown_each_digit_with_its_own_label(digi
     trainer = Trainer(tiny("conditional"), digits, CPU)
     shown = []
     trainer.discriminator.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[:2]))
-    draws = trainer._draw()
+    draws = trainer._drawer.draw(trainer.steps, trainer.discriminator)
     trainer.step()
     (real, real_labels), (_, fake_labels), (_, labels_g) = shown
     assert torch.equal(real_labels, digits.labels[draws.real].long())
@@ -217,13 +219,15 @@ def test_training_leaves_the_global_generator_alone(digits, tiny):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_ema_moves_by_its_share_of_the_way_and_copies_buffers(digits, tiny):
-    trainer = trained(tiny(ema=0.9), digits, 2)
+@pytest.mark.parametrize("ema", [0.2, 0.9])
+def test_the_ema_moves_by_its_share_of_the_way_and_copies_buffers(digits, tiny, ema):
+    trainer = trained(tiny(ema=ema), digits, 2)
     for _ in range(3):
         before = weights(trainer.ema)
+        decay = min(ema, (1 + trainer.steps) / (10 + trainer.steps))  # at first it reaches back less far
         trainer.step()
         for old, new, target in zip(before, weights(trainer.ema), weights(trainer.generator), strict=True):
-            torch.testing.assert_close(new, 0.9 * old + 0.1 * target)
+            torch.testing.assert_close(new, decay * old + (1 - decay) * target)
             assert not torch.equal(new, old)
         buffers = list(trainer.generator.buffers())
         assert buffers
@@ -249,6 +253,32 @@ def test_a_new_learning_rate_scales_the_very_next_step(digits, tiny, part, rates
         moved.append([new - old for new, old in zip(weights(getattr(trainer, part)), before, strict=True)])
     for plain, scaled in zip(*moved, strict=True):
         torch.testing.assert_close(scaled, 6 * plain, rtol=0.01, atol=1e-6)
+
+
+def test_learning_rates_fall_to_zero_over_the_last_part_of_the_run(digits, tiny):
+    plain, falling = (Trainer(tiny("classic", length=10, decay=decay), digits, CPU) for decay in (0.0, 0.5))
+    moved = []
+    for _ in range(10):
+        rates = []
+        for trainer in (plain, falling):
+            trainer.step()
+            rates.append(trainer._adam_g.param_groups[0]["lr"])
+        moved.append(rates[1] / rates[0])
+    assert moved == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"loss": loss} for loss in LOSSES] + [{"r1": 1.0}, {"label_smoothing": 0.1}]
+)
+@pytest.mark.parametrize("recipe", ["classic", "dcgan", "conditional"])
+def test_every_loss_and_option_moves_both_networks(digits, tiny, recipe, changes):
+    trainer = Trainer(tiny(recipe, **changes), digits, CPU)
+    before = [weights(trainer.generator), weights(trainer.discriminator)]
+    for _ in range(3):
+        trainer.step()
+    assert np.isfinite(trainer.history.rows).all()
+    for old, network in zip(before, (trainer.generator, trainer.discriminator), strict=True):
+        assert not all(torch.equal(*pair) for pair in zip(old, weights(network), strict=True))
 
 
 def test_a_refused_learning_rate_changes_nothing(digits, tiny):

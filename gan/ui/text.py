@@ -216,6 +216,7 @@ ERRORS_ZH = {
     "no-raw": "{run!r} 只有一个生成器;请使用 EMA 权重。",
     "not-conditional": "{run!r} 训练时没有使用标签,因此不能指定数字。",
     "nothing-to-sample": "还没有生成器。请先训练。",
+    "not-judged": "评判器只认识 {allowed} 的数字;这次训练用的是 {dataset}。",
     "wrong-output": "--out 为 {value!r};它必须以 .png 或 .npy 结尾。",
     "write-failed": "无法写入 {file}:{reason}。",
     "bad-assignment": "--set 需要 field=value,得到的是 {value!r}。",

@@ -1,0 +1,132 @@
+"""A short look during training, and the whole report on a run.
+
+The Frechet distance of a sample is too large by about (features) / (sample size) times their variance, the
+more so the smaller the sample. So every distance stands beside its floor: that of as many real training
+digits, drawn with a fixed seed. With 10,000 digits the floor is near 0.1, and what is above it is the
+generator's own.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan.data import load_digits
+from gan.judge.metrics import (
+    Gaussian,
+    class_shares,
+    confidence,
+    coverage,
+    distance_noise,
+    frechet_distance,
+    precision_and_recall,
+)
+from gan.judge.network import judge
+from gan.judge.parzen import parzen_likelihood
+from gan.sampling import Networks, SampleRequest, sample
+
+DATASET = "mnist"  # what the judge was trained on, and can judge
+FULL_COUNT = 10_000
+HELD_OUT = 1_000
+LOOK_COUNT = 1_000
+_DRAW_SEED = 0
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A short look at LOOK_COUNT digits: Frechet distance with its standard error, spread and confidence."""
+
+    distance: float
+    noise: float
+    confidence: float
+    shares: tuple[float, ...]  # of the ten digits
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is measured of a finished generator, on FULL_COUNT digits; see gan/judge/metrics.py."""
+
+    distance: float
+    floor: float  # the distance of as many real training digits
+    coverage: int
+    shares: tuple[float, ...]
+    confidence: float
+    precision: float
+    recall: float
+    parzen: float  # nats
+    parzen_standard_error: float
+    parzen_sigma: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@cache
+def _real(train: bool) -> Images:
+    images: Images = load_digits(DATASET, Path(), train).images.numpy()
+    return images
+
+
+def _drawn_from_training(count: int, after: int = 0) -> Images:
+    """A seeded random draw of training digits; another `after` means other digits."""
+    order = np.random.default_rng(_DRAW_SEED).permutation(len(_real(True)))
+    drawn: Images = _real(True)[order[after : after + count]]
+    return drawn
+
+
+@cache
+def _reference() -> tuple[Gaussian, NDArray[np.float32]]:
+    """The test digits' features, and the Gaussian that fits them."""
+    features, _ = judge(_real(False))
+    return Gaussian.of(features), features
+
+
+@cache
+def floor(count: int) -> float:
+    """Frechet distance of `count` real training digits to the test set: a perfect generator's."""
+    features, _ = judge(_drawn_from_training(count))
+    return frechet_distance(Gaussian.of(features), _reference()[0])
+
+
+def look(networks: Networks, seed: float = 0) -> Quality:
+    """How good a generator is now, on LOOK_COUNT digits of one seed; compare with `floor(LOOK_COUNT)`."""
+    features, probabilities = judge(sample(networks, SampleRequest(seed, LOOK_COUNT)))
+    reference, _ = _reference()
+    return Quality(
+        frechet_distance(Gaussian.of(features), reference),
+        distance_noise(features, reference),
+        confidence(probabilities),
+        tuple(class_shares(probabilities).tolist()),
+    )
+
+
+def evaluate(networks: Networks, seed: float = 0) -> Report:
+    """The whole report on FULL_COUNT digits of one seed; takes about ten seconds on two cores."""
+    return evaluate_images(sample(networks, SampleRequest(seed, FULL_COUNT)))
+
+
+def evaluate_images(images: Images) -> Report:
+    """The whole report on images uint8 (N, 28, 28)."""
+    features, probabilities = judge(images)
+    reference, real_features = _reference()
+    precision, recall = precision_and_recall(real_features, features)
+    held_out = _drawn_from_training(HELD_OUT, after=FULL_COUNT)
+    likelihood = parzen_likelihood(images, held_out, _real(False))
+    shares = class_shares(probabilities)
+    return Report(
+        frechet_distance(Gaussian.of(features), reference),
+        floor(len(images)),
+        coverage(shares),
+        tuple(shares.tolist()),
+        confidence(probabilities),
+        precision,
+        recall,
+        likelihood.mean,
+        likelihood.standard_error,
+        likelihood.sigma,
+    )
