@@ -57,9 +57,9 @@ LENGTH_LIMITS = {
 class RunConfig:
     """Everything that decides what a run computes. An instance is always valid: the constructor checks."""
 
-    recipe: str = _setting("dcgan")  # where the settings came from; a name for people, decides nothing
+    recipe: str = _setting("fast")  # where the settings came from; a name for people, decides nothing
     dataset: str = _setting("mnist", "mnist", "fashion-mnist")
-    network: str = _setting("dcgan", "mlp", "dcgan")
+    network: str = _setting("fast", "fast", "mlp", "dcgan")
     conditional: bool = _setting(False)  # labels go into G and D, so that a digit can be chosen
     latent_dim: int = _setting(64, low=1, high=512)
     loss: str = _setting("non-saturating", "non-saturating", "minimax", "lsgan", "hinge", "wgan-gp")
@@ -67,15 +67,15 @@ class RunConfig:
         0.0, low=0.0, high=0.5
     )  # one-sided: how far the label of real is below 1
     r1: float = _setting(0.0, low=0.0, high=100.0)  # weight of D's gradient penalty at real digits; 0 is none
-    lr_g: float = _setting(5e-4, low=1e-6, high=0.1)
-    lr_d: float = _setting(5e-4, low=1e-6, high=0.1)
-    beta1: float = _setting(0.5, low=0.0, high=0.999)
-    beta2: float = _setting(0.999, low=0.0, high=0.99999)
+    lr_g: float = _setting(4e-3, low=1e-6, high=0.1)
+    lr_d: float = _setting(4e-3, low=1e-6, high=0.1)
+    beta1: float = _setting(0.3, low=0.0, high=0.999)
+    beta2: float = _setting(0.95, low=0.0, high=0.99999)
     batch_size: int = _setting(64, low=2, high=1024)
     decay: float = _setting(
         0.0, low=0.0, high=1.0
     )  # last share of the run, over which both rates fall to zero
-    ema: float = _setting(0.995, low=0.0, high=0.99999)  # decay per step; 0 keeps no averaged copy of G
+    ema: float = _setting(0.998, low=0.0, high=0.99999)  # decay per step; 0 keeps no averaged copy of G
     seed: int = _setting(0, low=0, high=2**32 - 1)
     precision: str = _setting("auto", "auto", "fp32", "bf16")  # "auto" is measured once, at the start
     length: float = _setting(60.0)  # the run's total, in `unit`
@@ -164,6 +164,7 @@ def parse_setting(name: str, text: str) -> Any:
     return _checked_type(name, spec.type, text)
 
 
+_FAST = RunConfig(recipe="fast")
 _CLASSIC = RunConfig(
     recipe="classic",
     network="mlp",
@@ -177,13 +178,13 @@ _CLASSIC = RunConfig(
     length=10,
     unit="epochs",
 )
-_DCGAN = RunConfig(recipe="dcgan")
+_DCGAN = replace(
+    _FAST, recipe="dcgan", network="dcgan", lr_g=5e-4, lr_d=5e-4, beta1=0.5, beta2=0.999, ema=0.995
+)
+_CONDITIONAL = replace(_FAST, recipe="conditional", conditional=True)
 
-RECIPES = {
-    config.recipe: config
-    for config in (_DCGAN, _CLASSIC, replace(_DCGAN, recipe="conditional", conditional=True))
-}
-DEFAULT_RECIPE = "dcgan"
+RECIPES = {config.recipe: config for config in (_FAST, _CLASSIC, _DCGAN, _CONDITIONAL)}
+DEFAULT_RECIPE = "fast"
 DEFAULT_SECONDS = 60.0  # what the page offers: long enough for digits, short enough to wait for
 
 

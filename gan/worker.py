@@ -48,12 +48,12 @@ class Worker:
 
     Args:
         autosave_seconds: see Autosaver.
-        threads: torch's threads for training; None leaves them as they are.
+        threads: torch's threads for training.
         on_saved: called in the training thread after a checkpoint was written.
     """
 
     def __init__(
-        self, store: RunStore, autosave_seconds: float, threads: int | None, on_saved: Callable[[], None]
+        self, store: RunStore, autosave_seconds: float, threads: int, on_saved: Callable[[], None]
     ) -> None:
         self._store = store
         self._autosave_seconds = autosave_seconds
@@ -212,8 +212,7 @@ class Worker:
     # -- the training thread -------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._threads)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)

@@ -139,7 +139,7 @@ def test_settings_reach_the_run(gan, tmp_path):
     assert answer.out.startswith("set: step 1, epoch ")
     config = RunStore(tmp_path / "checkpoints").load("set").summary.config
     assert (config.loss, config.lr_g, config.batch_size, config.precision) == ("minimax", 1e-3, 8, "fp32")
-    assert (config.length, config.unit, config.recipe) == (1, "steps", "dcgan")
+    assert (config.length, config.unit, config.recipe) == (1, "steps", "fast")
 
 
 def test_a_length_in_epochs_ends_with_the_first_step_that_completes_it(gan):
@@ -168,7 +168,7 @@ def test_resuming_goes_on_to_the_total_and_equals_a_run_without_a_break(gan, run
 
 @pytest.mark.usefixtures("runs")
 def test_resuming_may_repeat_the_settings_of_the_run(gan):
-    assert gan("train", "--run", "plain", "--resume", "--recipe", "dcgan", "--steps", 4, *QUICK).status == 0
+    assert gan("train", "--run", "plain", "--resume", "--recipe", "fast", "--steps", 4, *QUICK).status == 0
 
 
 @pytest.mark.parametrize("source", ["plain", "slim", "checkpoints/plain/checkpoint.safetensors"])
@@ -179,8 +179,8 @@ def test_a_new_run_can_begin_from_the_weights_of_another(gan, runs, monkeypatch,
     assert answer.json["step"] == 1
     store = RunStore(runs)
     theirs = store.load("slim" if source == "slim" else "plain").tensors
-    begun_with = theirs["ema.up1.weight" if source == "slim" else "generator.up1.weight"].float()
-    assert (store.load("new").tensors["generator.up1.weight"] - begun_with).abs().max() < 2e-6
+    begun_with = theirs["ema.conv1.weight" if source == "slim" else "generator.conv1.weight"].float()
+    assert (store.load("new").tensors["generator.conv1.weight"] - begun_with).abs().max() < 2e-6
 
 
 # -- wrong use: exit status 2, one line that says what is wrong ----------------------------------------------
@@ -200,7 +200,7 @@ def snapshot(folder):
         ("", ["required: command"]),
         ("fly", ["'fly'", "train"]),
         ("train --steps 3", ["--run"]),
-        ("train --run new --recipe nope", ["nope", "dcgan", "classic", "conditional"]),
+        ("train --run new --recipe nope", ["nope", "fast", "classic", "conditional"]),
         ("train --run new --set lr_g", ["--set needs field=value, got 'lr_g'"]),
         ("train --run new --set lrg=1", ["no setting 'lrg'", "lr_g, lr_d"]),
         ("train --run new --set lr_g=fast", ["lr_g is 'fast'; it must be a number"]),
@@ -219,8 +219,8 @@ def snapshot(folder):
         (
             "train --run plain --resume --recipe classic --steps 9",
             [
-                "recipe is 'dcgan'",
-                "network is 'dcgan' in the checkpoint, 'mlp' in",
+                "recipe is 'fast'",
+                "network is 'fast' in the checkpoint, 'mlp' in",
                 "batch_size is 8",
                 "beta1 is",
             ],
@@ -260,10 +260,10 @@ def test_every_different_setting_is_listed_when_a_resume_is_refused(gan):
     complaint = gan("train", "--run", "plain", "--resume", "--steps", 9, *changes).complaint
     for words in (
         "Cannot resume 'plain'",
-        "lr_g is 0.0005 in the checkpoint, 0.001 in the request",
-        "ema is 0.995 in the checkpoint, 0.0 in the request",
+        "lr_g is 0.004 in the checkpoint, 0.001 in the request",
+        "ema is 0.998 in the checkpoint, 0.0 in the request",
         "precision is 'fp32' in the checkpoint, 'bf16' in the request",
-        "recipe is 'dcgan' in the checkpoint, 'classic' in the request",
+        "recipe is 'fast' in the checkpoint, 'classic' in the request",
     ):
         assert words in complaint
 
@@ -286,7 +286,7 @@ def test_training_that_diverges_exits_with_1_and_keeps_the_last_checkpoint(gan, 
     good = checkpoint.read(file)
     tensors = {
         **good.tensors,
-        "generator.up1.weight": torch.full_like(good.tensors["generator.up1.weight"], 1e38),
+        "generator.conv1.weight": torch.full_like(good.tensors["generator.conv1.weight"], 1e38),
     }
     checkpoint.write(file, tensors, good.summary)
     before = file.read_bytes()
@@ -364,7 +364,7 @@ def test_the_list_of_runs_names_the_damaged_ones_too(gan, runs):
     assert answer.status == 0
     lines = {line.split()[0]: line for line in answer.out.splitlines()}
     assert lines.keys() == {"plain", "labels", "slim", "cut"}
-    assert re.search(r"dcgan +mnist +step 3 +epoch 0\.00 +100% of 3 steps$", lines["plain"])
+    assert re.search(r"fast +mnist +step 3 +epoch 0\.00 +100% of 3 steps$", lines["plain"])
     assert lines["slim"].endswith("slim")
     assert "conditional" in lines["labels"]
     assert "not a readable checkpoint" in lines["cut"]

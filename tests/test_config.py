@@ -51,7 +51,7 @@ def test_a_recipe_survives_json_unchanged(name):
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'fastest'.*dcgan, classic, conditional"):
+    with pytest.raises(ConfigError, match=r"'fastest'.*fast, classic, dcgan, conditional"):
         recipe("fastest")
 
 

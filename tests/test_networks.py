@@ -27,7 +27,7 @@ def test_classic_has_as_many_parameters_as_the_networks_of_the_document():
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+@pytest.mark.parametrize("network", ["fast", "mlp", "dcgan"])
 @pytest.mark.parametrize("latent_dim", [1, 100])
 def test_latents_become_images_and_images_become_logits(network, conditional, latent_dim):
     config = recipe("dcgan").with_changes(network=network, conditional=conditional, latent_dim=latent_dim)
@@ -42,7 +42,7 @@ def test_latents_become_images_and_images_become_logits(network, conditional, la
     assert logits.min() < 0 or logits.max() > 1  # logits, not probabilities
 
 
-@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+@pytest.mark.parametrize("network", ["fast", "mlp", "dcgan"])
 def test_a_label_changes_the_picture_and_its_logit(network):
     generator, discriminator = build_networks(recipe("conditional").with_changes(network=network))
     latents = torch.randn(1, 64).expand(10, 64)

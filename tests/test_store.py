@@ -112,9 +112,9 @@ def test_wrong_shapes_and_versions_are_named(
 ) -> None:
     good = store.load("good")
     tensors = dict(good.tensors)
-    tensors["generator.up2.bias"] = torch.zeros(7)
+    tensors["generator.conv2.bias"] = torch.zeros(7)
     checkpoint.write(tmp_path / "shape.safetensors", tensors, good.summary)
-    with pytest.raises(CheckpointError, match=r"generator\.up2\.bias.*\(7,\), expected \(1,\)"):
+    with pytest.raises(CheckpointError, match=r"generator\.conv2\.bias.*\(7,\), expected \(16,\)"):
         checkpoint.read(tmp_path / "shape.safetensors")
     monkeypatch.setattr(checkpoint, "VERSION", "2")
     with pytest.raises(CheckpointError, match="format 1; this program reads format 2"):
@@ -139,9 +139,9 @@ def test_counters_that_cannot_be_are_refused(
 
 def test_weights_that_are_not_numbers_are_refused(store: RunStore, tmp_path: Path) -> None:
     good, file = store.load("good"), tmp_path / "nan.safetensors"
-    tensors = good.tensors | {"generator.up2.bias": torch.tensor([math.nan])}
+    tensors = good.tensors | {"generator.conv2.bias": torch.full((16,), math.nan)}
     checkpoint.write(file, tensors, good.summary)
-    with pytest.raises(CheckpointError, match=r"'generator\.up2\.bias' is not finite"):
+    with pytest.raises(CheckpointError, match=r"'generator\.conv2\.bias' is not finite"):
         checkpoint.read(file)
 
 

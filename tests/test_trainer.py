@@ -154,7 +154,7 @@ def test_bf16_training_stays_near_fp32(mnist, name):
     assert all(tensor.dtype != torch.bfloat16 for tensor in rounded.state().values())
     for column in ("loss_d", "loss_g", "d_real", "d_fake"):
         there, here = exact.history.column(column), rounded.history.column(column)
-        assert here == pytest.approx(there, abs=0.1)
+        assert here == pytest.approx(there, abs=0.1, rel=0.05)
         assert (here != there).any()
 
 
@@ -270,7 +270,7 @@ def test_learning_rates_fall_to_zero_over_the_last_part_of_the_run(digits, tiny)
 @pytest.mark.parametrize(
     "changes", [{"loss": loss} for loss in LOSSES] + [{"r1": 1.0}, {"label_smoothing": 0.1}]
 )
-@pytest.mark.parametrize("recipe", ["classic", "dcgan", "conditional"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_loss_and_option_moves_both_networks(digits, tiny, recipe, changes):
     trainer = Trainer(tiny(recipe, **changes), digits, CPU)
     before = [weights(trainer.generator), weights(trainer.discriminator)]

@@ -20,9 +20,9 @@ TEXT = {
     # train: what to train
     "recipe": ("Recipe", "配方"),
     "recipe_info": (
-        "dcgan: convolutions, learns fastest. classic: the primer's fully connected pair. "
-        "conditional: dcgan that is told which digit to write.",
-        "dcgan:卷积网络,学得最快。classic:教程中的全连接网络。conditional:可以指定数字的 dcgan。",
+        "fast: small convolutions, learns fastest. classic: the first, fully connected kind. dcgan: larger "
+        "convolutions. conditional: fast, told which digit to write.",
+        "fast:小型卷积网络,学得最快。classic:最早的全连接网络。dcgan:较大的卷积网络。conditional:可以指定数字的 fast。",
     ),
     "dataset": ("Dataset", "数据集"),
     "length": ("Length", "长度"),

@@ -72,7 +72,7 @@ def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server:
     server.end(signal.SIGKILL)
     server.start()
     open_page(page, server.address)
-    expect(page.locator("#train-runs")).to_contain_text("dcgan-1")
+    expect(page.locator("#train-runs")).to_contain_text("fast-1")
     expect(page.locator("#train-runs")).to_contain_text(f"step {last}")
     page.click("#train-resume")
     wait_for(lambda: step(page) >= last)
@@ -176,7 +176,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.locator("#train-length input").fill("1")
     page.click("#train-start")
     runs = page.locator("#train-runs")
-    expect(runs).to_contain_text("dcgan-1", timeout=60_000)
+    expect(runs).to_contain_text("fast-1", timeout=60_000)
     expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
     with page.expect_download() as download:
         page.get_by_role("link", name="checkpoint").click()
@@ -187,7 +187,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.locator("#train-new-name textarea, #train-new-name input").fill("first")
     page.click("#train-rename")
     expect(runs).to_contain_text("first ·")
-    expect(runs).not_to_contain_text("dcgan-1")
+    expect(runs).not_to_contain_text("fast-1")
 
     with page.expect_file_chooser() as chooser:
         page.click("#train-upload")
@@ -208,7 +208,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.get_by_role("radio", name="upload-1").check()
     page.click("#train-from-weights")
     expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
-    expect(runs).to_contain_text("dcgan-1 ·")
+    expect(runs).to_contain_text("fast-1 ·")
 
 
 def test_learning_rates_change_while_it_trains(server: Any, page: Page) -> None:
@@ -222,7 +222,7 @@ def test_learning_rates_change_while_it_trains(server: Any, page: Page) -> None:
     page.wait_for_timeout(1000)
     page.click("#train-stop")
     expect(page.locator("#train-sentence")).to_contain_text("stopped")
-    file = server.folder / "dcgan-1" / "checkpoint.safetensors"
+    file = server.folder / "fast-1" / "checkpoint.safetensors"
     wait_for(file.exists)
     assert checkpoint.read_summary(file).config.lr_g == 1e-5
 
@@ -236,7 +236,7 @@ def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: 
     expect(page.locator("#train-sentence")).to_contain_text("does not answer", timeout=20_000)
     server.start()
     expect(page.locator("#train-sentence")).to_contain_text("Press Start", timeout=60_000)
-    expect(page.locator("#train-runs")).to_contain_text("dcgan-1")
+    expect(page.locator("#train-runs")).to_contain_text("fast-1")
     page.locator("#train-length input").fill("600")
     page.click("#train-resume")
     expect(page.locator("#train-pause")).to_be_visible()
@@ -254,7 +254,7 @@ def test_the_sample_tab_shows_what_was_trained_while_it_was_hidden(server: Any, 
     page.wait_for_timeout(2000)
     page.get_by_role("tab", name="Sample").click()
     wait_for(lambda: src(page, "sample-grid") != "", 20)
-    expect(page.locator("#sample-grid")).to_contain_text("dcgan-1 · seed 0")
+    expect(page.locator("#sample-grid")).to_contain_text("fast-1 · seed 0")
     number = page.locator("#sample-seed input[type=number]")
     number.fill("")
     page.wait_for_timeout(800)
