@@ -3,14 +3,17 @@
 The house, from the front door down. Imports point down only.
 
     ui/            the page: one file per tab, live.py (what watchers poll), text.py (every word)
-    cli.py         python -m gan train | sample | runs
+    cli.py         python -m gan train | sample | evaluate | export | runs
     studio.py      the one shared object that page and endpoints talk to
     worker.py      the background thread: one run at a time, snapshots, autosave
+    snapshot.py    what watchers see of a run, immutable
     autosave.py    when to save, so that saving stays under 2 % of training
     runs.py        RunStore: one directory per run under checkpoints/
     checkpoint.py  one safetensors file holds everything; checked before anything is built
+    judge/         how good are these digits: Frechet distance, coverage, likelihood
     precision.py   which device, how many threads, fp32 or bf16: measured, not guessed
     trainer.py     Trainer: one adversarial step, exact state in and out
+    draws.py       what is random in a step, from the seed and the step's number
     sampling.py    seed -> latents -> images
     history.py     what every step measured, whole and downsampled
     plots.py       numbers and images -> PNG bytes
