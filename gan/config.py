@@ -60,6 +60,9 @@ class RunConfig:
     recipe: str = _setting("fast")  # where the settings came from; a name for people, decides nothing
     dataset: str = _setting("mnist", "mnist", "fashion-mnist")
     network: str = _setting("fast", "fast", "mlp", "dcgan")
+    width: int = _setting(
+        48, low=8, high=256
+    )  # channels of the "fast" networks; D's last layer has twice as many
     conditional: bool = _setting(False)  # labels go into G and D, so that a digit can be chosen
     latent_dim: int = _setting(64, low=1, high=512)
     loss: str = _setting("non-saturating", "non-saturating", "minimax", "lsgan", "hinge", "wgan-gp")

@@ -138,11 +138,9 @@ class FastGenerator(nn.Module):
     does well. Wider networks learned less in the same time (docs/performance.md).
     """
 
-    CHANNELS = 48
-
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        width = self.CHANNELS
+        self.width = width = config.width
         self.project = nn.Linear(config.latent_dim + CLASSES * config.conditional, width * 7 * 7, bias=False)
         self.norm1 = nn.BatchNorm2d(width)
         self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -150,7 +148,7 @@ class FastGenerator(nn.Module):
         self.conv2 = nn.Conv2d(width, 16, 3, padding=1)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.project(_with_label(latents, labels)).view(-1, self.CHANNELS, 7, 7)
+        x = self.project(_with_label(latents, labels)).view(-1, self.width, 7, 7)
         x = leaky_relu(self.norm1(x), SLOPE)
         x = leaky_relu(self.norm2(self.conv1(x)), SLOPE)
         return torch.tanh(pixel_shuffle(self.conv2(x), 4))
@@ -163,11 +161,12 @@ class FastDiscriminator(Discriminator):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(16, 48, 3, padding=1)
-        self.conv2 = nn.Conv2d(48, 96, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(96)
-        self.out = nn.Linear(96 * 7 * 7, 1)
-        self.embed = _label_embedding(config, 96 * 7 * 7)
+        width = config.width
+        self.conv1 = nn.Conv2d(16, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(2 * width)
+        self.out = nn.Linear(2 * width * 7 * 7, 1)
+        self.embed = _label_embedding(config, 2 * width * 7 * 7)
 
     def forward(self, images: Tensor, labels: Tensor | None = None, masks: tuple[Tensor, ...] = ()) -> Tensor:
         x = leaky_relu(self.conv1(pixel_unshuffle(images, 4)), SLOPE)
