@@ -22,17 +22,18 @@ from torch import Tensor
 
 from gan.config import RunConfig
 from gan.errors import CheckpointError, ConfigError, GanError, reason_of
-from gan.history import COLUMNS, History
+from gan.history import COLUMNS, LOOK_COLUMNS, History
 from gan.networks import build_networks
 from gan.sampling import Networks
 
 FORMAT = "live-gan"
-VERSION = "1"
+VERSION = "2"
 SUFFIX = ".safetensors"
 MOST_BYTES_FROM_OUTSIDE = 512 * 2**20
 _MOST_HEADER_BYTES = 2**20
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 SLIM_POINTS = 1000
+ANY = -1  # in an expected shape
 _MOST_COUNTED = 10**12  # steps, seconds or epochs
 
 
@@ -144,6 +145,7 @@ def slim(checkpoint: Checkpoint) -> Checkpoint:
     curves = checkpoint.history.curves(SLIM_POINTS)
     columns = [torch.from_numpy(curves.values[name].copy()) for name in COLUMNS]
     tensors["history"] = torch.stack(columns, dim=1)
+    tensors["looks"] = checkpoint.tensors["looks"]
     summary = checkpoint.summary
     return Checkpoint(
         Summary(summary.config, "slim", summary.steps, summary.seconds, summary.epochs), tensors
@@ -250,12 +252,19 @@ def _check_layout(path: Path, file: Any, summary: Summary) -> None:
         part = file.get_slice(name)
         if part.get_dtype() != dtype:
             refuse(f"{name!r} has type {part.get_dtype()}, expected {dtype}")
-        if tuple(part.get_shape()) != shape:
+        if not _fits(tuple(part.get_shape()), shape):
             refuse(f"{name!r} has shape {tuple(part.get_shape())}, expected {shape}")
 
 
+def _fits(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return len(found) == len(expected) and all(e in (ANY, f) for f, e in zip(found, expected, strict=True))
+
+
 def expected_layout(summary: Summary) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Tensor name -> (dtype, shape) of a checkpoint with this summary; nothing is allocated."""
+    """Tensor name -> (dtype, shape) of a checkpoint with this summary, ANY where the size is free.
+
+    Nothing is allocated.
+    """
     full = summary.kind == "full"
     config = summary.config
     with torch.device("meta"):
@@ -276,6 +285,7 @@ def expected_layout(summary: Summary) -> dict[str, tuple[str, tuple[int, ...]]]:
                 layout[f"{part}.exp_avg_sq.{name}"] = ("F32", tuple(parameter.shape))
     rows = summary.steps if full else _slim_rows(summary.steps)
     layout["history"] = ("F32", (rows, len(COLUMNS)))
+    layout["looks"] = ("F32", (ANY, len(LOOK_COLUMNS)))
     return layout
 
 

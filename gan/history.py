@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+# What a look of the judge found (gan/judge/report.py): when, the Frechet distance with its standard error,
+# the mean confidence, and the shares of the ten digits.
+LOOK_COLUMNS = ("step", "distance", "noise", "confidence", *(f"share_{digit}" for digit in range(10)))
+
 COLUMNS = ("loss_d", "loss_g", "d_real", "d_fake", "seconds")
 
 

@@ -5,6 +5,8 @@ logits (N,). Conditional networks also take labels: int64 (N,), 0 to 9.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -181,9 +183,16 @@ _NETWORKS: dict[str, tuple[type[nn.Module], type[Discriminator]]] = {
 }
 
 
+@contextmanager
+def without_global_randomness() -> Iterator[None]:
+    """Networks may be initialised in here: the global generator is put back; one thread at a time."""
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        yield
+
+
 def build_networks(config: RunConfig) -> tuple[nn.Module, Discriminator]:
     """Freshly initialised G and D, drawn from `config.seed` without touching the global generators."""
-    with _global_generator, torch.random.fork_rng(devices=[]):
+    with without_global_randomness():
         torch.manual_seed(config.seed)
         generator, discriminator = _NETWORKS[config.network]
         return generator(config), discriminator(config)

@@ -8,13 +8,14 @@ import io
 from threading import Lock
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gan.history import Curves
+from gan.history import Array, Curves
 from gan.sampling import Images
 
 # The page uses the same two colours in its words (gan/ui/style.css).
@@ -69,12 +70,64 @@ def score_plot_png(curves: Curves, opaque: bool = False) -> bytes:
     return _plot(curves, lines, opaque, ideal=0.5)
 
 
+def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
+    """Frechet distances of the judge's looks (L, len(LOOK_COLUMNS)) with their noise, on a logarithmic scale.
+
+    The dotted line is `floor`, the distance of as many real digits.
+    """
+    steps, distances, noise = looks[:, 0], np.maximum(looks[:, 1], floor / 2), looks[:, 2]
+    with _drawing:
+        figure, axes = _axes()
+        axes.set_yscale("log")
+        axes.fill_between(
+            steps,
+            np.maximum(distances - noise, floor / 4),
+            distances + noise,
+            color=COLOR_G,
+            alpha=0.25,
+            linewidth=0,
+        )
+        axes.plot(steps, distances, color=COLOR_G, linewidth=1.8, marker="o", markersize=3)
+        axes.axhline(floor, color=INK, linestyle=":", linewidth=1.4)
+        axes.set_xlim(0, max(2.0, float(steps[-1])))
+        axes.set_ylim(floor / 2, max(100.0, float(distances.max()) * 1.5))
+        axes.annotate(
+            f"{distances[-1]:.3g}", (1.015, float(distances[-1])), xycoords=("axes fraction", "data"),
+            color=COLOR_G, va="center", fontsize=11, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        return _finished(figure, axes, opaque)
+
+
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.0, 2.3), dpi=160)
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
+    return figure, figure.add_subplot()
+
+
+def _finished(figure: Figure, axes: Axes, opaque: bool) -> bytes:
+    """The figure as PNG bytes, in the ink and with the frame that all plots share."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.tick_params(colors=INK, labelsize=9, length=3)
+    axes.grid(color=INK, alpha=0.18, linewidth=0.8)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(INK)
+    figure.patch.set_alpha(float(opaque))
+    axes.patch.set_alpha(float(opaque))
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    # On the page, a palette makes the file a third as large and is quicker than compressing four channels.
+    return _png(drawn if opaque else drawn.quantize(_PALETTE, Image.Quantize.FASTOCTREE))
+
+
 def _plot(curves: Curves, lines: _Lines, opaque: bool, ideal: float | None = None) -> bytes:
     with _drawing:
-        figure = Figure(figsize=(5.0, 2.3), dpi=160)
-        canvas = FigureCanvasAgg(figure)
-        figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
-        axes = figure.add_subplot()
+        figure, axes = _axes()
         marker = "o" if len(curves) < 3 else ""  # a line needs two points to be seen
         ends = []
         for column, _, color, dash in lines:
@@ -94,19 +147,8 @@ def _plot(curves: Curves, lines: _Lines, opaque: bool, ideal: float | None = Non
                 name, (1.015, place), xycoords=("axes fraction", "data"), color=color, va="center",
                 fontsize=11, fontweight="bold", annotation_clip=False,
             )  # fmt: skip
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.tick_params(colors=INK, labelsize=9, length=3)
-        axes.grid(color=INK, alpha=0.18, linewidth=0.8)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color(INK)
-        figure.patch.set_alpha(float(opaque))
-        axes.patch.set_alpha(float(opaque))
-        canvas.draw()
-        drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
-    # On the page, a palette makes the file a third as large and is quicker than compressing four channels.
-    return _png(drawn if opaque else drawn.quantize(_PALETTE, Image.Quantize.FASTOCTREE))
+        return _finished(figure, axes, opaque)
 
 
 def _loss_limits(curves: Curves, lines: _Lines) -> tuple[float, float]:

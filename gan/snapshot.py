@@ -1,14 +1,15 @@
 """What watchers see of a run: immutable, and made of copies that training never touches."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
 import torch
 
 from gan.config import RunConfig
 from gan.errors import GanError
-from gan.history import History
+from gan.history import LOOK_COLUMNS, Array, History
 from gan.sampling import Networks
 from gan.trainer import Trainer
 
@@ -44,6 +45,7 @@ class Snapshot:
     progress: float = 0.0
     images_per_second: float = 0.0
     seconds_left: float | None = None
+    looks: Array = field(default_factory=lambda: np.empty((0, len(LOOK_COLUMNS)), np.float32))
     history: History = History()  # noqa: RUF009 (empty, and never extended)
     networks: Networks | None = None
     error: GanError | None = None  # why the run failed, or why its last save did
@@ -71,6 +73,7 @@ def take_snapshot(run: str, status: Status, trainer: Trainer) -> Snapshot:
         images_per_second=config.batch_size / step_seconds if step_seconds else 0.0,
         seconds_left=_seconds_left(trainer, step_seconds),
         history=history,
+        looks=trainer.looks,
         networks=_frozen(run, trainer),
     )
 

@@ -4,7 +4,7 @@ Knows no threads, files, page or printing. What is random comes from gan/draws.p
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from gan.config import RunConfig
 from gan.data import Digits
 from gan.draws import Drawer, Draws
 from gan.errors import ConfigError, TrainingError
-from gan.history import COLUMNS, History
+from gan.history import COLUMNS, LOOK_COLUMNS, Array, History
 from gan.losses import LOSSES
 from gan.networks import Discriminator, build_networks
 
@@ -62,6 +62,7 @@ class Trainer:
         self._loss = LOSSES[config.loss]
         self._drawer = Drawer(config, len(digits), device)
         self._history = History()
+        self._looks = np.empty((0, len(LOOK_COLUMNS)), np.float32)
         self._pending: list[tuple[Tensor, float]] = []
         self._recorded_seconds = 0.0
         self._pending_seconds = 0.0
@@ -106,6 +107,16 @@ class Trainer:
         """
         self._record()
         return self._history
+
+    @property
+    def looks(self) -> Array:
+        """What the judge found so far, shape (looks, len(LOOK_COLUMNS)); never changed in place."""
+        return self._looks
+
+    def add_look(self, distance: float, noise: float, confidence: float, shares: Sequence[float]) -> None:
+        """Note what the judge found of the generator as it is now."""
+        row = np.array([[self.steps, distance, noise, confidence, *shares]], np.float32)
+        self._looks = np.concatenate([self._looks, row])
 
     def set_learning_rates(self, lr_g: float, lr_d: float) -> None:
         """Change both rates from the next step on.
@@ -247,7 +258,8 @@ class Trainer:
     # -- exact state ---------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
-        """Every tensor the run needs to go on bit for bit: networks, EMA, both Adam states, history (S, 5).
+        """Every tensor the run needs to go on bit for bit: networks, EMA, both Adam states, history
+        (S, 5), looks (L, 14).
 
         Values are references, not copies: use them before the next step.
 
@@ -255,8 +267,9 @@ class Trainer:
             TrainingError: a measurement or weight is NaN or infinite; a broken run is never saved over a good
                 one.
         """
-        history = torch.from_numpy(np.ascontiguousarray(self.history.rows))
-        tensors = self._network_state() | self._adam_state() | {"history": history}
+        tables = {"history": self.history.rows, "looks": self.looks}
+        tensors = self._network_state() | self._adam_state()
+        tensors |= {name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in tables.items()}
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():  # the losses show what the last update broke only one step later
                 raise self._not_finite(name, "not finite", self.steps)
@@ -313,6 +326,7 @@ class Trainer:
         trainer._load_adam("adam_g", trainer.generator, trainer._adam_g, tensors)
         trainer._load_adam("adam_d", trainer.discriminator, trainer._adam_d, tensors)
         trainer._history = History(tensors["history"].numpy())
+        trainer._looks = tensors["looks"].numpy().copy()
         trainer._recorded_seconds = seconds
         return trainer
 

@@ -16,6 +16,7 @@ import torch
 from gan.autosave import Autosaver
 from gan.config import RunConfig
 from gan.errors import CheckpointError, GanError, RunError, TrainingError, reason_of
+from gan.examiner import Examiner
 from gan.runs import RunStore
 from gan.snapshot import Snapshot, Status, take_snapshot
 from gan.trainer import Trainer
@@ -213,6 +214,7 @@ class Worker:
 
     def _work(self) -> None:
         torch.set_num_threads(self._threads)
+        torch.get_num_threads()  # pins the number in this thread: until asked, another thread's wish would win
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)
@@ -249,6 +251,7 @@ class Worker:
 
     def _train(self, orders: _Orders, trainer: Trainer, saver: Autosaver) -> None:
         self._report(orders, trainer)
+        examiner = Examiner()
         reported = time.monotonic()
         seen = Status.TRAINING
         while True:
@@ -266,6 +269,8 @@ class Worker:
                 self._save(orders, trainer, saver.save_if_due)
             if status is not seen or single or time.monotonic() - reported >= PUBLISH_SECONDS:
                 self._report(orders, trainer)
+                if status is not Status.STOPPED and examiner.look_if_due(orders.snapshot, trainer):
+                    self._report(orders, trainer)
                 reported = time.monotonic()
             seen = status
             if not status.active:

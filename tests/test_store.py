@@ -116,8 +116,8 @@ def test_wrong_shapes_and_versions_are_named(
     checkpoint.write(tmp_path / "shape.safetensors", tensors, good.summary)
     with pytest.raises(CheckpointError, match=r"generator\.conv2\.bias.*\(7,\), expected \(16,\)"):
         checkpoint.read(tmp_path / "shape.safetensors")
-    monkeypatch.setattr(checkpoint, "VERSION", "2")
-    with pytest.raises(CheckpointError, match="format 1; this program reads format 2"):
+    monkeypatch.setattr(checkpoint, "VERSION", "3")
+    with pytest.raises(CheckpointError, match="format 2; this program reads format 3"):
         store.load("good")
 
 

@@ -232,7 +232,7 @@ def test_sampling_in_another_thread_changes_no_bit_of_the_training(studio: Studi
     for name, tensor in alone.state().items():
         if name == "history":  # its last column is measured time
             assert torch.equal(saved[name][:, :4], tensor[:, :4])
-        else:
+        elif name != "looks":  # only the studio lets the judge look
             assert torch.equal(saved[name], tensor), name
 
 

@@ -34,7 +34,14 @@ def test_every_engine_error_has_its_chinese_sentence() -> None:
 def test_every_key_that_the_page_names_exists_and_every_key_is_named() -> None:
     sources = "".join(path.read_text() for path in UI.glob("*.py") if path.name != "text.py")
     named = set(re.findall(r'["\']([a-z][a-z0-9_]*)["\']', sources)) | {str(status) for status in Status}
-    named |= {f"{which}_{part}" for which in ("loss", "score") for part in ("title", "empty", "alt")}
+    named |= {
+        f"{which}_{part}" for which in ("loss", "score", "quality") for part in ("title", "empty", "alt")
+    }
+    found = set(re.findall(r'Diagnosis\(\s*"([a-z-]+)"', (UI.parent / "diagnosis.py").read_text())) | {
+        "learning",
+        "steady",
+    }
+    named |= {f"diagnosis_{key.replace('-', '_')}" for key in found}
     named |= {f"weights_{weights}" for weights in ("ema", "raw")}
     assert TEXT.keys() - named == set()
     asked = re.findall(r'(?:say|label|in_both|panel|_image)\(\s*"([a-z_0-9]+)"', sources)

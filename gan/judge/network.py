@@ -1,5 +1,6 @@
 """The judge: a small classifier of digits, whose features tell how alike two sets of digits are."""
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
 from gan.errors import DataError, reason_of
+from gan.networks import without_global_randomness
 
 WEIGHTS = Path(__file__).parents[1] / "assets" / "judge.safetensors"
+WEIGHTS_SHA256 = "b2a1416719690b22408614d5a938523a5c5eec189bf15e42913662819d67029b"
 FEATURES = 128
 BATCH = 1000
 
@@ -58,11 +61,15 @@ def load_network() -> JudgeNetwork:
     Raises:
         DataError: its file is missing or damaged.
     """
-    network = JudgeNetwork()
     try:
-        network.load_state_dict(safetensors.torch.load_file(WEIGHTS))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        content = WEIGHTS.read_bytes()
+    except OSError as error:
         raise DataError("data-damaged", file=WEIGHTS.name, reason=reason_of(error)) from error
+    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+        raise DataError("data-damaged", file=WEIGHTS.name, reason="its checksum is wrong")
+    with without_global_randomness():
+        network = JudgeNetwork()
+    network.load_state_dict(safetensors.torch.load(content))
     return network.eval().requires_grad_(False)
 
 

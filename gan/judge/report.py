@@ -31,7 +31,7 @@ from gan.sampling import Networks, SampleRequest, sample
 DATASET = "mnist"  # what the judge was trained on, and can judge
 FULL_COUNT = 10_000
 HELD_OUT = 1_000
-LOOK_COUNT = 1_000
+LOOK_COUNT = 500
 _DRAW_SEED = 0
 
 Images = NDArray[np.uint8]
@@ -99,7 +99,7 @@ def look(networks: Networks, seed: float = 0) -> Quality:
     reference, _ = _reference()
     return Quality(
         frechet_distance(Gaussian.of(features), reference),
-        distance_noise(features, reference),
+        distance_noise(features, reference, draws=5),
         confidence(probabilities),
         tuple(class_shares(probabilities).tolist()),
     )

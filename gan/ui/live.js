@@ -44,6 +44,18 @@ window.ganSample = (shown) => {
 };
 window.ganSampleSoon = () => setTimeout(window.ganSample, 50);
 
+// A bar for each digit; twice an even share fills it.
+const showCoverage = (shares) => {
+  root.toggleAttribute("data-has-coverage", shares.length > 0);
+  document.querySelectorAll(".gan-coverage li").forEach((bar, digit) => {
+    const [share, words] = shares[digit] || [0, ""];
+    bar.firstElementChild.style.height = `${Math.min(100, 500 * share)}%`;
+    bar.title = words;
+    bar.setAttribute("aria-label", words);
+    bar.toggleAttribute("data-missing", share < 0.02);
+  });
+};
+
 const show = (live) => {
   root.dataset.train = live.state;
   root.toggleAttribute("data-has-runs", live.has_runs);
@@ -52,6 +64,10 @@ const show = (live) => {
   const problem = byId("train-problem");
   setText(problem, live.problem);
   problem.hidden = !live.problem;
+  setText(byId("train-diagnosis"), live.diagnosis);
+  setText(byId("train-suggestion"), live.suggestion || " ");
+  root.toggleAttribute("data-suggestion", Boolean(live.suggestion));
+  showCoverage(live.coverage);
   const facts = byId("train-facts");
   facts.hidden = live.facts.length === 0;
   while (facts.children.length > live.facts.length) facts.lastChild.remove();

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gan import plots
+from gan.diagnosis import diagnose
+from gan.history import LOOK_COLUMNS
+from gan.judge import report
 from gan.sampling import SampleRequest, sample
 from gan.snapshot import Snapshot, Status
 from gan.studio import Studio
@@ -75,10 +78,21 @@ def _draw_grid(snapshot: Snapshot) -> bytes:
     return plots.grid_png(images, GRID_COLUMNS)
 
 
+def _draw_quality(snapshot: Snapshot) -> bytes:
+    return plots.quality_plot_png(snapshot.looks, report.floor(report.LOOK_COUNT))
+
+
 KINDS = {
     "grid": _Kind(_draw_grid, 0.5, 2.0, 0.03),
     "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
     "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
+    "quality-plot": _Kind(_draw_quality, 1.0, 4.0, 0.1),
+}
+_READY: dict[str, Callable[[Snapshot], bool]] = {
+    "grid": lambda snapshot: snapshot.networks is not None,
+    "loss-plot": lambda snapshot: len(snapshot.history) > 0,
+    "score-plot": lambda snapshot: len(snapshot.history) > 0,
+    "quality-plot": lambda snapshot: len(snapshot.looks) > 0,
 }
 
 
@@ -148,11 +162,15 @@ class Live:
                 "sentence": say("idle_saved" if has_runs else "idle", language),
                 "problem": "",
                 "facts": [],
+                "diagnosis": "",
+                "suggestion": "",
+                "coverage": [],
                 "progress": 0.0,
                 "pictures": {
                     "train-grid": real_address("mnist", GRID_DIGITS),
                     "train-loss-plot": "",
                     "train-score-plot": "",
+                    "train-quality-plot": "",
                 },
                 "runs_version": runs_version,
                 "has_runs": has_runs,
@@ -163,6 +181,7 @@ class Live:
             "sentence": say(_sentence(snapshot), language, run=snapshot.run),
             "problem": say_error(snapshot.error, language) if snapshot.error else "",
             "facts": facts(snapshot, language),
+            **_findings(snapshot, language),
             "progress": snapshot.progress,
             "pictures": self._addresses(snapshot),
             "runs_version": runs_version,
@@ -173,7 +192,7 @@ class Live:
     def _addresses(self, snapshot: Snapshot) -> dict[str, str]:
         addresses = {}
         for name, picture in self._pictures.items():
-            ready = snapshot.networks is not None if name == "grid" else len(snapshot.history) > 0
+            ready = _READY[name](snapshot)
             address = f"{BASE}/live/{name}/{self.session}-{picture.version(snapshot)}.png" if ready else ""
             addresses[f"train-{name}"] = address
         dataset = snapshot.config.dataset
@@ -198,6 +217,24 @@ def _sentence(snapshot: Snapshot) -> str:
     """The text key of what a run is doing."""
     unsaved = snapshot.status is Status.STOPPED and snapshot.steps == 0
     return "stopped_unsaved" if unsaved else str(snapshot.status)
+
+
+def _findings(snapshot: Snapshot, language: str) -> dict[str, object]:
+    """What the numbers mean, what to try, and the shares of the ten digits with their words."""
+    found = diagnose(snapshot.config, snapshot.history, snapshot.looks)
+    suggestion = ""
+    if found.suggestion and snapshot.status in (Status.TRAINING, Status.PAUSED):
+        lr_g, lr_d = found.suggestion
+        suggestion = say("apply_suggestion", language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
+    shares = snapshot.looks[-1, LOOK_COLUMNS.index("share_0") :].tolist() if len(snapshot.looks) else []
+    return {
+        "diagnosis": say(f"diagnosis_{found.key.replace('-', '_')}", language, **found.values),
+        "suggestion": suggestion,
+        "coverage": [
+            (round(share, 3), say("coverage_digit", language, digit=digit, share=round(100 * share)))
+            for digit, share in enumerate(shares)
+        ],
+    }
 
 
 def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:

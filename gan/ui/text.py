@@ -136,6 +136,48 @@ TEXT = {
         "Plot of D's mean scores for real and generated digits over steps, with a line at 0.5",
         "D 对真实与生成数字的平均得分随步数变化的曲线,带 0.5 参考线",
     ),
+    "quality_title": ("Frechet distance to real digits, by step", "与真实数字的 Frechet 距离(按步)"),
+    "quality_note": (
+        "lower is better; the dotted line is what real digits get",
+        "越低越好;虚线是真实数字的水平",
+    ),
+    "quality_empty": (
+        "Every few seconds a judge, a small classifier, compares 500 generated digits with real ones.",
+        "每隔几秒,评判器(一个小型分类器)会把 500 个生成的数字与真实数字比较。",
+    ),
+    "quality_alt": (
+        "Plot of the Frechet distance over steps, with a line at the distance of real digits",
+        "Frechet 距离随步数变化的曲线,带真实数字的参考线",
+    ),
+    "coverage_title": ("Which digits G writes, as the judge reads them", "G 写出的数字(由评判器识别)"),
+    "coverage_digit": ("digit {digit}: {share} %", "数字 {digit}:{share} %"),
+    "diagnosis_early": (
+        "G begins with noise; D sees at once what is fake.",
+        "G 从噪声开始;D 一眼就能看出真假。",
+    ),
+    "diagnosis_learning": (
+        "G is learning: its digits come closer to real ones.",
+        "G 正在进步:生成的数字越来越接近真实数字。",
+    ),
+    "diagnosis_steady": (
+        "The game is balanced; digits get better only slowly now.",
+        "双方势均力敌;数字现在只会缓慢变好。",
+    ),
+    "diagnosis_d_wins": (
+        "D is winning: it spots {spotted} % of the fakes, so G gets little to learn from. "
+        "Try a lower learning rate for D.",
+        "D 占了上风:识破了 {spotted} % 的假图,G 学不到什么。可以试试降低 D 的学习率。",
+    ),
+    "diagnosis_g_wins": (
+        "G is winning: D takes {fooled} % of its fakes for real. Try a lower learning rate for G.",
+        "G 占了上风:D 把 {fooled} % 的假图当真。可以试试降低 G 的学习率。",
+    ),
+    "diagnosis_collapsed": (
+        "G writes only {covered} of the ten digits ({share} % are {digit}s): its mode has collapsed. "
+        "Try lower learning rates.",
+        "G 只会写十个数字中的 {covered} 个({share} % 是 {digit}):发生了模式崩溃。可以试试降低学习率。",
+    ),
+    "apply_suggestion": ("Use {lr_g} for G and {lr_d} for D", "改用 G {lr_g}、D {lr_d}"),
     # sample
     "source": ("Generator", "生成器"),
     "source_live": ("live: the run in training", "实时:正在训练的生成器"),

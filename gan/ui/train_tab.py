@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
+from gan.diagnosis import diagnose
 from gan.studio import Listed, Studio
 from gan.ui.live import GRID_COLUMNS, GRID_DIGITS, real_address
 from gan.ui.parts import label, number, panel, speaking, unchecked
@@ -37,6 +38,7 @@ def build(studio: Studio, language: gr.Textbox) -> TrainTab:
         with gr.Column(elem_id="train-controls"):
             form = _form()
             buttons = _buttons()
+            suggestion = gr.Button(" ", size="sm", elem_id="train-suggestion")  # live.js says what it does
             runs = _runs()
         with gr.Column(elem_id="train-digits"):
             gr.HTML(_grid_html(), elem_id="train-grid")
@@ -44,7 +46,9 @@ def build(studio: Studio, language: gr.Textbox) -> TrainTab:
         with gr.Column(elem_id="train-plots"):
             gr.HTML(_plot_html("loss"), elem_id="train-loss-plot")
             gr.HTML(_plot_html("score"), elem_id="train-score-plot")
-    started = _connect(studio, language, form, buttons, runs)
+            gr.HTML(_plot_html("quality", "quality_note"), elem_id="train-quality-plot")
+            gr.HTML(_coverage_html(), elem_id="train-coverage")
+    started = _connect(studio, language, form, buttons, runs, suggestion)
     return TrainTab(status, runs.list, runs.links, started)
 
 
@@ -146,7 +150,8 @@ def _status_html() -> str:
 <p id="train-problem" role="alert" hidden></p>
 <div id="train-bar" role="progressbar" aria-label="{escape(say("progress", "en"))}" aria-valuemin="0"
  aria-valuemax="100" aria-valuenow="0"><div></div></div>
-<div id="train-facts" hidden></div></div>"""
+<div id="train-facts" hidden></div>
+<p id="train-diagnosis"></p></div>"""
 
 
 def _grid_html() -> str:
@@ -162,10 +167,15 @@ def _real_html() -> str:
     return panel("real_title", "", f'<div class="gan-digits">{image}</div>')
 
 
-def _plot_html(which: str) -> str:
+def _coverage_html() -> str:
+    bars = "".join(f"<li><i></i><b>{digit}</b></li>" for digit in range(10))
+    return panel("coverage_title", "", f'<ol class="gan-coverage">{bars}</ol>')
+
+
+def _plot_html(which: str, note: str = "") -> str:
     image = f'<img alt="{escape(say(f"{which}_alt", "en"))}">'
     body = f'{image}<p class="if-empty">{in_both(f"{which}_empty")}</p>'
-    return f"<div data-panel>{panel(f'{which}_title', '', body)}</div>"
+    return f"<div data-panel>{panel(f'{which}_title', note, body)}</div>"
 
 
 def _image(address: str, alt: str) -> str:
@@ -301,7 +311,9 @@ def config_of(values: tuple[Any, ...]) -> RunConfig:
     return recipe(chosen).with_changes(dataset=dataset, length=number(length), unit=unit, **changes)
 
 
-def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs) -> list[Any]:
+def _connect(
+    studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs, suggestion: gr.Button
+) -> list[Any]:
     def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
         run = studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
         return run_choices(studio, run, rest[-1])
@@ -345,6 +357,14 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
         rates = say("rates_note", language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
         gr.Info(rates, duration=4, title=say("settings", language))
 
+    def apply_suggestion(language: str) -> Any:
+        now = studio.snapshot
+        found = diagnose(now.config, now.history, now.looks) if now else None
+        if found is None or found.suggestion is None:  # the run has recovered by itself
+            return gr.skip(), gr.skip()
+        apply_rates(*found.suggestion, language)
+        return found.suggestion
+
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
     started = [
         on(buttons.start, start_run, form.inputs, runs.list),
@@ -356,6 +376,7 @@ def _connect(studio: Studio, language: gr.Textbox, form: _Form, buttons: _Button
     on(buttons.step, lambda _: studio.step(), [])
     on(buttons.save, save, [])
     on(form.apply_rates, apply_rates, [lr_g, lr_d])
+    on(suggestion, apply_suggestion, [], [lr_g, lr_d])
     form.recipe.input(fill, form.recipe, form.settings, **command)
     _connect_runs(studio, language, runs, command, on)
     return started

@@ -1,0 +1,74 @@
+"""Sentences that fit recorded histories: what the real trainer wrote in runs that went well and badly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan.config import RunConfig, recipe
+from gan.data import load_digits
+from gan.diagnosis import diagnose
+from gan.history import LOOK_COLUMNS, History
+from gan.snapshot import Status, take_snapshot
+from gan.trainer import Trainer
+from gan.ui.text import TEXT
+
+
+def history(d_real: float, d_fake: float, steps: int = 400) -> History:
+    made = History()
+    made.extend(np.tile(np.array([[1.0, 1.0, d_real, d_fake, 0.01]], np.float32), (steps, 1)))
+    return made
+
+
+def looks(*distances: float, shares: tuple[float, ...] = (0.1,) * 10) -> np.ndarray:
+    rows = [[100.0 * i, distance, 0.5, 0.8, *shares] for i, distance in enumerate(distances, 1)]
+    return np.array(rows, np.float32).reshape(-1, len(LOOK_COLUMNS))
+
+
+CONFIG = recipe("fast")
+
+
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        ((history(0.5, 0.5, steps=10), looks()), "early"),
+        ((history(0.6, 0.4), looks()), "learning"),
+        ((history(0.6, 0.4), looks(90, 60, 40, 30, 20, 15)), "learning"),
+        ((history(0.6, 0.4), looks(90, 30, 8, 8, 8, 8, 8, 8.2)), "steady"),
+        ((history(0.99, 0.01), looks(90)), "d-wins"),
+        ((history(0.4, 0.7), looks(90)), "g-wins"),
+        ((history(0.6, 0.4), looks(90, shares=(0.9, 0.1, *([0.0] * 8)))), "collapsed"),
+    ],
+)
+def test_each_state_has_its_finding(told: tuple[History, np.ndarray], key: str) -> None:
+    found = diagnose(CONFIG, *told)
+    assert found.key == key
+    assert f"diagnosis_{key.replace('-', '_')}" in TEXT
+
+
+def test_a_suggestion_is_always_allowed() -> None:
+    for told in ((history(0.99, 0.01), looks()), (history(0.4, 0.7), looks())):
+        found = diagnose(CONFIG, *told)
+        assert found.suggestion
+        CONFIG.with_changes(lr_g=found.suggestion[0], lr_d=found.suggestion[1])
+
+
+def test_scores_of_a_critic_are_not_taken_for_probabilities() -> None:
+    assert diagnose(CONFIG.with_changes(loss="wgan-gp"), history(0.99, 0.01), looks()).key == "learning"
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "key"),
+    [
+        ({}, 150, "learning"),
+        ({"lr_g": 1e-6, "lr_d": 2e-3}, 150, "d-wins"),
+    ],
+)
+def test_recorded_runs_are_understood(changes: dict[str, float], steps: int, key: str) -> None:
+    config: RunConfig = CONFIG.with_changes(precision="fp32", **changes)
+    trainer = Trainer(config, load_digits("mnist", Path()), torch.device("cpu"))
+    for _ in range(steps):
+        trainer.step()
+    snapshot = take_snapshot("recorded", Status.TRAINING, trainer)
+    assert diagnose(config, snapshot.history, snapshot.looks).key == key
