@@ -336,6 +336,6 @@ def _runs(_: argparse.Namespace, settings: ServerSettings) -> int:
         print(
             f"{run.name:24}  {config.recipe:12} {config.dataset:14} step {run.summary.steps:<8} "
             f"epoch {run.summary.epochs:<8.2f} {run.summary.progress:4.0%} of {config.length:g} {config.unit}"
-            f"{'  slim' if run.summary.kind == 'slim' else ''}"
+            f"{'  bundled' if run.bundled else '  slim' if run.summary.kind == 'slim' else ''}"
         )
     return 0

@@ -40,7 +40,8 @@ def diagnose(config: RunConfig, history: History, looks: Array) -> Diagnosis:
             return Diagnosis("d-wins", {"spotted": spotted}, _rates(rates[0], rates[1] / 3))
         if fake > _FOOLED and real < fake:
             return Diagnosis("g-wins", {"fooled": round(100 * fake)}, _rates(rates[0] / 3, rates[1]))
-    if len(looks) and len(history) > 5 * EARLY_STEPS:
+    fresh = max(5 * EARLY_STEPS, len(history) / 2)  # what G did at first says nothing
+    if len(looks) and looks[-1, 0] > fresh:
         shares = looks[-1, LOOK_COLUMNS.index("share_0") :]
         covered = coverage(shares)
         if covered <= _FEW_DIGITS:

@@ -22,6 +22,7 @@ MESSAGES = {
     "run-exists": "There is a run {run!r} already. Choose another name, or resume it.",
     "no-run": "There is no run {run!r}.",
     "run-busy": "The run {run!r} is active, here or in another program. Stop it first.",
+    "run-bundled": "The run {run!r} came with the project and stays as it is.",
     "folder-unusable": "The checkpoint folder {folder} cannot be used: {reason}.",
     # checkpoints
     "checkpoint-unreadable": "{file} is not a readable checkpoint: {reason}.",

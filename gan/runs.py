@@ -20,6 +20,7 @@ from gan.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
+BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints" / "bundled"
 CHECKPOINT_NAME = "checkpoint.safetensors"
 LOSS_NAME = "loss.txt"
 _LOCKS = ".locks"  # beside the runs, so that a lock outlives renaming and deleting
@@ -34,6 +35,7 @@ class SavedRun:
     saved_at: float
     summary: Summary | None
     error: GanError | None = None
+    bundled: bool = False  # came with the project: read-only
 
 
 def checked_name(name: str) -> str:
@@ -59,8 +61,9 @@ class RunStore:
         RunError: the folder cannot be made or listed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bundled: Path | None = BUNDLED) -> None:
         self.root = root
+        self._bundled = bundled
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -71,18 +74,23 @@ class RunStore:
         return self.root / checked_name(name) / CHECKPOINT_NAME
 
     def exists(self, name: str) -> bool:
-        return self.path(name).exists()
+        """Whether the name is taken, by a saved run or a bundled one."""
+        return self.path(name).exists() or self._bundled_path(name) is not None
+
+    def _bundled_path(self, name: str) -> Path | None:
+        path = self._bundled / checked_name(name) / CHECKPOINT_NAME if self._bundled else None
+        return path if path and path.exists() else None
 
     def has_any(self) -> bool:
-        """Whether there is a saved run, readable or not."""
-        return next(self.root.glob(f"*/{CHECKPOINT_NAME}"), None) is not None
+        """Whether there is a run, readable or not."""
+        folders = [self.root, *([self._bundled] if self._bundled else [])]
+        return any(next(folder.glob(f"*/{CHECKPOINT_NAME}"), None) for folder in folders)
 
-    def list(self) -> list[SavedRun]:
-        """All saved runs, newest first."""
+    def _listed(self, folder: Path, bundled: bool) -> list[SavedRun]:
         try:
-            paths = list(self.root.glob(f"*/{CHECKPOINT_NAME}"))
+            paths = list(folder.glob(f"*/{CHECKPOINT_NAME}"))
         except OSError as error:
-            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+            raise RunError("folder-unusable", folder=folder, reason=reason_of(error)) from error
         runs = []
         for path in paths:
             try:
@@ -90,10 +98,18 @@ class RunStore:
             except FileNotFoundError:
                 continue  # deleted since it was listed
             try:
-                runs.append(SavedRun(path.parent.name, saved_at, checkpoint.read_summary(path)))
+                summary = checkpoint.read_summary(path)
+                runs.append(SavedRun(path.parent.name, saved_at, summary, bundled=bundled))
             except CheckpointError as error:
-                runs.append(SavedRun(path.parent.name, saved_at, None, error))
-        return sorted(runs, key=lambda run: run.saved_at, reverse=True)
+                runs.append(SavedRun(path.parent.name, saved_at, None, error, bundled))
+        return runs
+
+    def list(self) -> list[SavedRun]:
+        """All saved runs, newest first, then the bundled ones by name."""
+        saved = sorted(self._listed(self.root, bundled=False), key=lambda run: run.saved_at, reverse=True)
+        taken = {run.name for run in saved}
+        bundled = self._listed(self._bundled, bundled=True) if self._bundled else []
+        return saved + sorted((run for run in bundled if run.name not in taken), key=lambda run: run.name)
 
     def hold(self, name: str) -> FileLock:
         """This process's right to write the run `name`, as often as it likes; the caller releases it.
@@ -128,14 +144,24 @@ class RunStore:
         return checkpoint.read(self.existing(name))
 
     def existing(self, name: str) -> Path:
-        """The checkpoint file of a saved run.
+        """The checkpoint file of a saved run, or of a bundled one.
 
         Raises:
             RunError: no such run.
         """
         path = self.path(name)
-        if not path.exists():
+        if path.exists():
+            return path
+        bundled = self._bundled_path(name)
+        if bundled is None:
             raise RunError("no-run", run=name)
+        return bundled
+
+    def _own(self, name: str) -> Path:
+        """The checkpoint file of a saved run that may be changed."""
+        path = self.existing(name)
+        if path == self._bundled_path(name):
+            raise RunError("run-bundled", run=name)
         return path
 
     def save(self, name: str, trainer: Trainer) -> None:
@@ -171,8 +197,7 @@ class RunStore:
         Raises:
             RunError: the name is taken. CheckpointError: the file is refused; nothing has changed.
         """
-        path = self.path(name)
-        if path.exists():
+        if self.exists(name):
             raise RunError("run-exists", run=name)
         content = checkpoint.read(file, checkpoint.MOST_BYTES_FROM_OUTSIDE)
         losses = None
@@ -189,8 +214,8 @@ class RunStore:
         Raises:
             RunError: no such run, a bad name, or a name that is taken.
         """
-        source, target = self.existing(name), self.path(new_name)
-        if target.exists():
+        source, target = self._own(name), self.path(new_name)
+        if self.exists(new_name):
             raise RunError("run-exists", run=new_name)
         with self.hold(name), self.hold(new_name):
             try:
@@ -205,7 +230,7 @@ class RunStore:
         Raises:
             RunError: no such run, or the folder cannot be changed.
         """
-        path = self.existing(name)
+        path = self._own(name)
         with self.hold(name):
             try:
                 shutil.rmtree(path.parent)

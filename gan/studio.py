@@ -14,6 +14,7 @@ from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RECIPES, RunConfig, Server
 from gan.data import Digits, load_digits
 from gan.errors import CheckpointError, ConfigError, RunError
 from gan.history import History
+from gan.judge import report
 from gan.precision import available_cores, choose_device, serving_threads, settle_precision
 from gan.runs import RunStore, SavedRun, checked_name
 from gan.sampling import Networks
@@ -92,11 +93,12 @@ class Studio:
         return load_digits(dataset, self.settings.data, train)
 
     def warm_up(self) -> None:
-        """Load the digits and time the default recipe in the background, so that the first Start is quick."""
+        """Load digits and judge and time the default recipe in the background, for a quick first Start."""
 
         def work() -> None:
             config = recipe(DEFAULT_RECIPE)
             settle_precision(config, self.digits(config.dataset), self.device)
+            report.warm_up()
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
 

@@ -214,7 +214,7 @@ class Worker:
 
     def _work(self) -> None:
         torch.set_num_threads(self._threads)
-        torch.get_num_threads()  # pins the number in this thread: until asked, another thread's wish would win
+        torch.get_num_threads()  # pins the number: until a thread asks, another one's wish would win
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)

@@ -38,7 +38,7 @@ CONFIG = recipe("fast")
         ((history(0.6, 0.4), looks(90, 30, 8, 8, 8, 8, 8, 8.2)), "steady"),
         ((history(0.99, 0.01), looks(90)), "d-wins"),
         ((history(0.4, 0.7), looks(90)), "g-wins"),
-        ((history(0.6, 0.4), looks(90, shares=(0.9, 0.1, *([0.0] * 8)))), "collapsed"),
+        ((history(0.6, 0.4), looks(90, 90, 90, 90, shares=(0.9, 0.1, *([0.0] * 8)))), "collapsed"),
     ],
 )
 def test_each_state_has_its_finding(told: tuple[History, np.ndarray], key: str) -> None:

@@ -1,4 +1,4 @@
-"""Trains the runs that come with the project and writes them to checkpoints/bundled, slim, with their reports.
+"""Trains the runs that come with the project, and writes them to checkpoints/bundled with their reports.
 
 python tools/bundle.py [NAME ...]      all of them take twenty minutes on two cores that do nothing else
 """

@@ -9,6 +9,7 @@ generator's own.
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ LOOK_COUNT = 500
 _DRAW_SEED = 0
 
 Images = NDArray[np.uint8]
+
+_warming_up = Lock()
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,13 @@ def floor(count: int) -> float:
     """Frechet distance of `count` real training digits to the test set: a perfect generator's."""
     features, _ = judge(_drawn_from_training(count))
     return frechet_distance(Gaussian.of(features), _reference()[0])
+
+
+def warm_up() -> None:
+    """Read the real digits once, so that a look takes only its own time; the first call takes a second."""
+    with _warming_up:
+        floor(LOOK_COUNT)
+        _reference()
 
 
 def look(networks: Networks, seed: float = 0) -> Quality:

@@ -43,11 +43,11 @@ def build(studio: Studio, language: gr.Textbox) -> TrainTab:
         with gr.Column(elem_id="train-digits"):
             gr.HTML(_grid_html(), elem_id="train-grid")
             gr.HTML(_real_html(), elem_id="train-real")
+            gr.HTML(_coverage_html(), elem_id="train-coverage")
         with gr.Column(elem_id="train-plots"):
             gr.HTML(_plot_html("loss"), elem_id="train-loss-plot")
             gr.HTML(_plot_html("score"), elem_id="train-score-plot")
             gr.HTML(_plot_html("quality", "quality_note"), elem_id="train-quality-plot")
-            gr.HTML(_coverage_html(), elem_id="train-coverage")
     started = _connect(studio, language, form, buttons, runs, suggestion)
     return TrainTab(status, runs.list, runs.links, started)
 
@@ -250,6 +250,8 @@ def run_line(run: Listed, language: str) -> str:
     summary = run.saved.summary if run.saved else None
     if run.saved is None:
         line = say("run_line_new", language, name=run.name)
+    elif run.saved.bundled:
+        line = say("run_line_bundled", language, name=run.name)
     elif summary is None:
         line = say("run_line_broken", language, name=run.name)
     else:
