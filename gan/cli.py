@@ -224,6 +224,7 @@ def _train_until_done(
     try:
         while trainer.progress < 1 and not session.interrupted:
             trainer.step()
+            store.keep_moment(run, trainer)
             try:
                 saver.save_if_due(trainer)
             except CheckpointError as error:  # the next attempt may succeed, and the last one must

@@ -22,7 +22,7 @@ from gan.sampling import Images
 COLOR_D = "#2b7de1"
 COLOR_G = "#e8710a"
 INK = "#808490"
-_GAP = 2  # pixels between tiles
+_GAP = 2  # pixels between tiles, at most
 _SCALE = 2  # pixels drawn for each of a digit's
 _SCORED_SCALE = 4  # finer, so that the numbers under the digits stay sharp
 _CAPTION = 9  # height of those numbers' line, in a digit's pixels
@@ -33,19 +33,25 @@ _PALETTE = 128  # colours of a plot, shades of its edges included
 _drawing = Lock()
 
 
-def grid_png(images: Images, columns: int, scores: NDArray[np.float32] | None = None) -> bytes:
-    """Images uint8 (N, 28, 28) tiled row by row; `scores` (N,) are written under them with two decimals."""
+def grid_png(
+    images: Images, columns: int, scores: NDArray[np.float32] | None = None, scale: int = _SCALE
+) -> bytes:
+    """Images uint8 (N, 28, 28) tiled row by row, `scale` pixels for each of theirs.
+
+    `scores` (N,) are written under them with two decimals, and the scale is then one that they need.
+    """
     count, height, width = images.shape
     rows = -(-count // columns)
-    scale = _SCALE if scores is None else _SCORED_SCALE
+    scale = scale if scores is None else _SCORED_SCALE
+    gap = min(scale, _GAP)
     caption = 0 if scores is None else _CAPTION * scale
-    cell_w, cell_h = width * scale + _GAP, height * scale + _GAP + caption
+    cell_w, cell_h = width * scale + gap, height * scale + gap + caption
     cells = np.zeros((rows * columns, cell_h, cell_w), np.uint8)
     cells[:count, : height * scale, : width * scale] = images.repeat(scale, axis=1).repeat(scale, axis=2)
     tiled = (
         cells.reshape(rows, columns, cell_h, cell_w).swapaxes(1, 2).reshape(rows * cell_h, columns * cell_w)
     )
-    sheet = Image.fromarray(tiled[:-_GAP, :-_GAP])
+    sheet = Image.fromarray(tiled[:-gap, :-gap])
     if scores is not None:
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
         for index, score in enumerate(scores):

@@ -16,6 +16,7 @@ from gan.checkpoint import Checkpoint, Summary
 from gan.config import RunConfig
 from gan.errors import CheckpointError, GanError, RunError, reason_of
 from gan.history import loss_text
+from gan.timeline import Timeline, is_moment
 from gan.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints" / "bundled"
 CHECKPOINT_NAME = "checkpoint.safetensors"
 LOSS_NAME = "loss.txt"
+TIMELINE_NAME = "timeline"
 _LOCKS = ".locks"  # beside the runs, so that a lock outlives renaming and deleting
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
@@ -174,6 +176,24 @@ class RunStore:
         tensors = trainer.state()
         lines = loss_text(trainer.history, trainer.steps_per_epoch, planned_epochs(trainer.config))
         self._write(name, Checkpoint(summary_of(trainer), tensors), lines)
+
+    def timeline(self, name: str) -> Timeline:
+        """The pictures of a run's past, kept by `keep_moment`; empty for a run that has none."""
+        bundled = self._bundled_path(name)
+        path = self.path(name)
+        return Timeline((bundled if bundled and not path.exists() else path).parent / TIMELINE_NAME)
+
+    def keep_moment(self, name: str, trainer: Trainer) -> None:
+        """Keep the digits of this step beside the run if it is one of the timeline's moments.
+
+        A picture that cannot be written is only logged: the next save says the same, and that one counts.
+        """
+        if not is_moment(trainer.steps):
+            return
+        try:
+            Timeline(self.path(name).parent / TIMELINE_NAME).keep(trainer.steps, trainer.networks(name))
+        except OSError as error:
+            log.error("run %r: the digits of step %d are not kept: %s", name, trainer.steps, error)
 
     def save_slim(self, name: str, source: Checkpoint) -> None:
         """Write the slim form of `source` as the run `name`."""

@@ -1,11 +1,9 @@
 """What watchers see of a run: immutable, and made of copies that training never touches."""
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-import torch
 
 from gan.config import RunConfig
 from gan.errors import GanError
@@ -74,7 +72,7 @@ def take_snapshot(run: str, status: Status, trainer: Trainer) -> Snapshot:
         seconds_left=_seconds_left(trainer, step_seconds),
         history=history,
         looks=trainer.looks,
-        networks=_frozen(run, trainer),
+        networks=trainer.networks(run),
     )
 
 
@@ -83,19 +81,3 @@ def _seconds_left(trainer: Trainer, step_seconds: float) -> float | None:
     left = config.length - config.done(trainer.steps, trainer.epochs, trainer.seconds)
     each = {"seconds": 1.0, "steps": step_seconds, "epochs": step_seconds * trainer.steps_per_epoch}
     return max(0.0, left * each[config.unit]) if step_seconds else None
-
-
-def _frozen(run: str, trainer: Trainer) -> Networks:
-    """Copies in evaluation mode that training never touches."""
-
-    def copy(network: torch.nn.Module) -> torch.nn.Module:
-        return deepcopy(network).eval().requires_grad_(False)
-
-    return Networks(
-        run,
-        trainer.config.latent_dim,
-        trainer.config.conditional,
-        copy(trainer.generator),
-        None if trainer.ema is None else copy(trainer.ema),
-        copy(trainer.discriminator),
-    )

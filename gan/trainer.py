@@ -20,6 +20,7 @@ from gan.errors import ConfigError, TrainingError
 from gan.history import COLUMNS, LOOK_COLUMNS, Array, History
 from gan.losses import LOSSES
 from gan.networks import Discriminator, build_networks
+from gan.sampling import Networks
 
 # Losses are read back together this often: reading one value waits for the device.
 STEPS_BETWEEN_CHECKS = 16
@@ -117,6 +118,21 @@ class Trainer:
         """Note what the judge found of the generator as it is now."""
         row = np.array([[self.steps, distance, noise, confidence, *shares]], np.float32)
         self._looks = np.concatenate([self._looks, row])
+
+    def networks(self, run: str) -> Networks:
+        """Copies in evaluation mode that training never touches, for sampling as `run`."""
+
+        def copy(network: nn.Module) -> nn.Module:
+            return deepcopy(network).eval().requires_grad_(False)
+
+        return Networks(
+            run,
+            self.config.latent_dim,
+            self.config.conditional,
+            copy(self.generator),
+            None if self.ema is None else copy(self.ema),
+            copy(self.discriminator),
+        )
 
     def set_learning_rates(self, lr_g: float, lr_d: float) -> None:
         """Change both rates from the next step on.

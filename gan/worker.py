@@ -258,6 +258,7 @@ class Worker:
             status, single = self._next_turn(orders, trainer, paused=seen is Status.PAUSED)
             if single or (status is Status.TRAINING and trainer.progress < 1):
                 trainer.step()
+                self._store.keep_moment(orders.run, trainer)
             if status is Status.TRAINING and trainer.progress >= 1:
                 status = self._finish(orders)
             left_training = status is not seen and status is not Status.TRAINING and trainer.steps > 0

@@ -4,6 +4,7 @@ python tools/bundle.py [NAME ...]      all of them take twenty minutes on two co
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ RUNS = {
     "conditional-1-minute": ["--recipe", "conditional", "--seconds", "60"],
     "classic-10-epochs": ["--recipe", "classic", "--epochs", "10"],
     "best": [
-        "--recipe", "dcgan", "--seconds", "840",
+        "--recipe", "dcgan", "--epochs", "25", "--set", "conditional=true",
         "--set", "decay=0.5", "--set", "ema=0.999", "--set", "lr_g=0.0007", "--set", "lr_d=0.0007",
     ],
 }  # fmt: skip
@@ -38,6 +39,8 @@ def bundle(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trained = json.loads(gan(folder, "train", "--run", name, *RUNS[name], "--json").splitlines()[-1])
         gan(folder, "export", name, "--slim", "--out", str(target / "checkpoint.safetensors"))
+        shutil.rmtree(target / "timeline", ignore_errors=True)
+        shutil.copytree(Path(folder) / name / "timeline", target / "timeline")
     file = str(target / "checkpoint.safetensors")
     gan(tempfile.gettempdir(), "sample", file, "--out", str(target / "grid.png"))
     report = json.loads(gan(tempfile.gettempdir(), "evaluate", file, "--json"))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gan import plots
+from gan import plots, timeline
 from gan.diagnosis import diagnose
 from gan.history import LOOK_COLUMNS
 from gan.judge import report
@@ -24,7 +24,7 @@ from gan.studio import Studio
 from gan.ui.text import say, say_error
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
-GRID_SEED, GRID_DIGITS, GRID_COLUMNS = 0, 64, 8
+GRID_SEED, GRID_DIGITS, GRID_COLUMNS = timeline.SEED, timeline.DIGITS, timeline.COLUMNS
 _KEPT_BYTES = 48 * 2**20
 
 
