@@ -1,5 +1,7 @@
 """`make bench`: a table of medians with their spread, and at the end one line of JSON with the medians.
 
+All of it takes half an hour, most of it for the document's ten epochs and the pages that are opened.
+
 Needs requirements-dev.txt and a Chromium, as the browser tests do. Nothing else should run beside it.
 Names of single benchmarks as arguments run only these.
 """
@@ -8,9 +10,17 @@ import json
 import statistics
 import sys
 
-from benchmarks import first_seconds, saving, watching
+from benchmarks import first_seconds, quality, resuming, sampling, saving, speed, watching
 
-BENCHMARKS = {"saving": saving.measure, "first-seconds": first_seconds.measure, "watching": watching.measure}
+BENCHMARKS = {
+    "speed": speed.measure,
+    "quality": quality.measure,
+    "sampling": sampling.measure,
+    "saving": saving.measure,
+    "resuming": resuming.measure,
+    "first-seconds": first_seconds.measure,
+    "watching": watching.measure,
+}
 
 
 def main(names: list[str]) -> int:
@@ -20,12 +30,12 @@ def main(names: list[str]) -> int:
         print(f"There is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     medians: dict[str, float] = {}
-    print(f"{'':36} median     min     max  values", flush=True)
+    print(f"{'':42} median     min     max  values", flush=True)
     for name in names or BENCHMARKS:
         for figure, values in BENCHMARKS[name]().items():
             medians[figure] = round(statistics.median(values), 3)
             row = f"{medians[figure]:8.2f} {min(values):7.2f} {max(values):7.2f}  {len(values)}"
-            print(f"{figure:34} {row}", flush=True)
+            print(f"{figure:40} {row}", flush=True)
     print(json.dumps(medians))
     return 0
 

@@ -81,6 +81,7 @@ class Checkpoint:
                 parts[part] = built.to(device).eval().requires_grad_(False)
         return Networks(
             run,
+            config.dataset,
             config.latent_dim,
             config.conditional,
             parts.get("generator"),

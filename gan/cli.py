@@ -31,6 +31,7 @@ from gan.config import (
 from gan.data import load_digits
 from gan.errors import CheckpointError, ConfigError, GanError, RunError, TrainingError, reason_of
 from gan.judge import report
+from gan.networks import CLASSES
 from gan.precision import available_cores, choose_device, settle_precision
 from gan.runs import RunStore, checked_name, differences
 from gan.sampling import MOST_DIGITS, SampleRequest, sample
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--seed", type=float, default=0.0, help="3.5 lies between seeds 3 and 4")
     draw.add_argument("--count", type=int, default=64, help=f"1 to {MOST_DIGITS:,}")
     draw.add_argument("--digit", type=int, help="of a conditional run; else all ten in turn")
+    draw.add_argument("--table", action="store_true", help="of a conditional run: rows of all ten digits")
     draw.add_argument("--truncation", type=float, default=1.0)
     draw.add_argument("--weights", choices=("best", "ema", "raw"), default="best")
     draw.add_argument("--out", required=True, type=Path, metavar="FILE", help=".png (a grid) or .npy (uint8)")
@@ -302,7 +304,14 @@ def _evaluate(options: argparse.Namespace, settings: ServerSettings) -> int:
 def _sample(options: argparse.Namespace, settings: ServerSettings) -> int:
     if options.out.suffix not in (".png", ".npy"):
         raise ConfigError("wrong-output", value=str(options.out))
-    request = SampleRequest(options.seed, options.count, options.truncation, options.digit, options.weights)
+    request = SampleRequest(
+        seed=options.seed,
+        count=options.count,
+        truncation=options.truncation,
+        digit=options.digit,
+        table=options.table,
+        weights=options.weights,
+    )
     device = choose_device(settings.device)
     networks = _load(RunStore(settings.checkpoints), options.run).networks(options.run, device)
     images = sample(networks, request)
@@ -310,7 +319,8 @@ def _sample(options: argparse.Namespace, settings: ServerSettings) -> int:
         if options.out.suffix == ".npy":
             np.save(options.out, images)
         else:
-            columns = min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
+            columns = CLASSES if options.table else max(8, math.ceil(math.sqrt(len(images))))
+            columns = min(len(images), columns)
             options.out.write_bytes(plots.grid_png(images, columns))
     except OSError as error:
         raise RunError("write-failed", file=options.out, reason=reason_of(error)) from error

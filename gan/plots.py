@@ -22,9 +22,11 @@ from gan.sampling import Images
 COLOR_D = "#2b7de1"
 COLOR_G = "#e8710a"
 INK = "#808490"
+PLOT_EDGES = (0.085, 0.86)  # where the first and the last step lie, as shares of a plot's width
 _GAP = 2  # pixels between tiles, at most
 _SCALE = 2  # pixels drawn for each of a digit's
 _SCORED_SCALE = 4  # finer, so that the numbers under the digits stay sharp
+_SHADES = 16  # of grey in a sketch: four bits a pixel
 _CAPTION = 9  # height of those numbers' line, in a digit's pixels
 
 _PALETTE = 128  # colours of a plot, shades of its edges included
@@ -40,25 +42,43 @@ def grid_png(
 
     `scores` (N,) are written under them with two decimals, and the scale is then one that they need.
     """
+    if scores is None:
+        return _png(Image.fromarray(_tiled(images, columns, scale)))
+    scale, caption = _SCORED_SCALE, _CAPTION * _SCORED_SCALE
+    sheet = Image.fromarray(_tiled(images, columns, scale, caption))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
+    _, height, width = images.shape
+    for index, score in enumerate(scores):
+        row, column = divmod(index, columns)
+        middle = (
+            column * (width * scale + _GAP) + width * scale / 2,
+            row * (height * scale + _GAP + caption) + height * scale + caption / 2,
+        )
+        draw.text(middle, f"{score:.2f}", fill=190, font=font, anchor="mm")
+    return _png(sheet)
+
+
+def sketch_png(images: Images, columns: int) -> bytes:
+    """The same as small as can be: one pixel for each of theirs, in 16 shades; a third of the bytes."""
+    shades = 255 // (_SHADES - 1)
+    sheet = Image.fromarray(np.round(_tiled(images, columns, 1) / shades).astype(np.uint8), "P")
+    sheet.putpalette([shade * shades for shade in range(_SHADES) for _ in "rgb"])
+    target = io.BytesIO()
+    sheet.save(target, "PNG", bits=4, optimize=True)
+    return target.getvalue()
+
+
+def _tiled(images: Images, columns: int, scale: int, caption: int = 0) -> NDArray[np.uint8]:
+    """One sheet (H, W) with every image and, under it, `caption` black pixels."""
     count, height, width = images.shape
-    rows = -(-count // columns)
-    scale = scale if scores is None else _SCORED_SCALE
-    gap = min(scale, _GAP)
-    caption = 0 if scores is None else _CAPTION * scale
+    rows, gap = -(-count // columns), min(scale, _GAP)
     cell_w, cell_h = width * scale + gap, height * scale + gap + caption
     cells = np.zeros((rows * columns, cell_h, cell_w), np.uint8)
     cells[:count, : height * scale, : width * scale] = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    tiled = (
+    sheet = (
         cells.reshape(rows, columns, cell_h, cell_w).swapaxes(1, 2).reshape(rows * cell_h, columns * cell_w)
     )
-    sheet = Image.fromarray(tiled[:-gap, :-gap])
-    if scores is not None:
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(6.5 * scale)
-        for index, score in enumerate(scores):
-            row, column = divmod(index, columns)
-            middle = (column * cell_w + width * scale / 2, row * cell_h + height * scale + caption / 2)
-            draw.text(middle, f"{score:.2f}", fill=190, font=font, anchor="mm")
-    return _png(sheet)
+    return sheet[:-gap, :-gap]
 
 
 _Lines = tuple[tuple[str, str, str, object], ...]  # column, label, colour, dashes
@@ -109,7 +129,8 @@ def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
 def _axes() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.0, 2.3), dpi=160)
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(left=0.085, right=0.86, bottom=0.13, top=0.96)
+    left, right = PLOT_EDGES
+    figure.subplots_adjust(left=left, right=right, bottom=0.13, top=0.96)
     return figure, figure.add_subplot()
 
 

@@ -59,13 +59,16 @@ def summary_of(trainer: Trainer) -> Summary:
 class RunStore:
     """Saved runs under `root`; every method names runs, none takes a path from outside.
 
+    Args:
+        bundled: the runs that came with the project, which are listed and read, never changed.
+
     Raises:
         RunError: the folder cannot be made or listed.
     """
 
-    def __init__(self, root: Path, bundled: Path | None = BUNDLED) -> None:
+    def __init__(self, root: Path, bundled: Path | None = None) -> None:
         self.root = root
-        self._bundled = bundled
+        self._bundled = bundled or BUNDLED
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -76,17 +79,17 @@ class RunStore:
         return self.root / checked_name(name) / CHECKPOINT_NAME
 
     def exists(self, name: str) -> bool:
-        """Whether the name is taken, by a saved run or a bundled one."""
-        return self.path(name).exists() or self._bundled_path(name) is not None
+        """Whether the name is taken, by a saved run, a bundled one, or the folder that holds those."""
+        path = self.path(name)
+        return path.exists() or self._bundled_path(name) is not None or path.parent == self._bundled
 
     def _bundled_path(self, name: str) -> Path | None:
-        path = self._bundled / checked_name(name) / CHECKPOINT_NAME if self._bundled else None
-        return path if path and path.exists() else None
+        path = self._bundled / checked_name(name) / CHECKPOINT_NAME
+        return path if path.exists() else None
 
     def has_any(self) -> bool:
-        """Whether there is a run, readable or not."""
-        folders = [self.root, *([self._bundled] if self._bundled else [])]
-        return any(next(folder.glob(f"*/{CHECKPOINT_NAME}"), None) for folder in folders)
+        """Whether there is a run of somebody's own, readable or not."""
+        return next(self.root.glob(f"*/{CHECKPOINT_NAME}"), None) is not None
 
     def _listed(self, folder: Path, bundled: bool) -> list[SavedRun]:
         try:
@@ -110,8 +113,8 @@ class RunStore:
         """All saved runs, newest first, then the bundled ones by name."""
         saved = sorted(self._listed(self.root, bundled=False), key=lambda run: run.saved_at, reverse=True)
         taken = {run.name for run in saved}
-        bundled = self._listed(self._bundled, bundled=True) if self._bundled else []
-        return saved + sorted((run for run in bundled if run.name not in taken), key=lambda run: run.name)
+        bundled = [run for run in self._listed(self._bundled, bundled=True) if run.name not in taken]
+        return saved + sorted(bundled, key=lambda run: run.name)
 
     def hold(self, name: str) -> FileLock:
         """This process's right to write the run `name`, as often as it likes; the caller releases it.

@@ -25,6 +25,7 @@ class Networks:
     """Frozen copies for sampling. A slim checkpoint has one generator: the EMA one where there is one."""
 
     run: str
+    dataset: str
     latent_dim: int
     conditional: bool
     generator: nn.Module | None
@@ -56,12 +57,17 @@ class SampleRequest:
     seed: float = 0.0  # 3.5 is the spherical midpoint of seeds 3 and 4
     count: int = 64
     truncation: float = 1.0  # latents are multiplied by this
-    digit: int | None = None  # None: balanced labels, where there are labels
+    digit: int | None = None  # None: all ten in turn, where there are labels
+    table: bool = False  # each latent with all ten labels, one after the other: rows of a table
     weights: str = "best"  # "best", "ema" or "raw"
     most: int = MOST_DIGITS
 
     def __post_init__(self) -> None:
         digit = 0 if self.digit is None else self.digit
+        if self.table and self.digit is not None:
+            raise ConfigError(
+                "out-of-range", field="digit", value=digit, allowed="none, for a table of all ten"
+            )
         checks = (
             ("seed", self.seed, SEEDS),
             ("count", self.count, Range(1, self.most)),
@@ -123,12 +129,14 @@ def sample(networks: Networks, request: SampleRequest) -> Images:
         RunError: the networks have no such weights, or no labels to choose a digit by.
     """
     generator = networks.choose(request.weights)
-    if request.digit is not None and not networks.conditional:
+    if (request.digit is not None or request.table) and not networks.conditional:
         raise RunError("not-conditional", run=networks.run)
     device = next(generator.parameters()).device
+    repeats = CLASSES if request.table else 1
     batches, start = [], 0
     with torch.inference_mode():
-        for rows in _latent_batches(request.seed, request.count, networks.latent_dim):
+        for drawn in _latent_batches(request.seed, -(-request.count // repeats), networks.latent_dim):
+            rows = drawn.repeat_interleave(repeats, dim=0)[: request.count - start]
             labels = None
             if networks.conditional:
                 labels = _labels(request.digit, start, len(rows)).to(device)

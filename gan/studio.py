@@ -13,12 +13,13 @@ from gan.checkpoint import Checkpoint
 from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RECIPES, RunConfig, ServerSettings, recipe
 from gan.data import Digits, load_digits
 from gan.errors import CheckpointError, ConfigError, RunError
-from gan.history import History
 from gan.judge import report
+from gan.past import Past
 from gan.precision import available_cores, choose_device, serving_threads, settle_precision
 from gan.runs import RunStore, SavedRun, checked_name
 from gan.sampling import Networks
 from gan.snapshot import Snapshot, Status
+from gan.timeline import Timeline
 from gan.trainer import Trainer
 from gan.worker import Worker
 
@@ -279,19 +280,20 @@ class Studio:
         if self._worker.holds(checked_name(name)):
             raise RunError("run-busy", run=name)
 
-    def history(self, name: str) -> tuple[RunConfig, History, float]:
-        """Settings, history and epochs done of any run, the live one included.
+    def past(self, name: str) -> Past:
+        """What is kept of any run, the live one included.
 
         Raises:
-            RunError: no such run. CheckpointError: its file is damaged, or slim.
+            RunError: no such run. CheckpointError: its file is damaged.
         """
-        snapshot = self.snapshot
+        snapshot, timeline = self.snapshot, self.store.timeline(name)
         if snapshot and snapshot.run == name:
-            return snapshot.config, snapshot.history, snapshot.epochs
-        saved = self.store.load(name)
-        if saved.summary.kind == "slim":
-            raise CheckpointError("slim-history", run=name)
-        return saved.summary.config, saved.history, saved.summary.epochs
+            return Past.of_snapshot(snapshot, timeline)
+        return Past.of_checkpoint(name, self.store.load(name), timeline)
+
+    def timeline(self, name: str) -> Timeline:
+        """The pictures of any run's past. Raises RunError: a bad name."""
+        return self.store.timeline(name)
 
     # -- sampling ------------------------------------------------------------------------------------------
 

@@ -54,11 +54,17 @@ class Timeline:
             shutil.rmtree(self._folder, ignore_errors=True)
         images = sample(networks, SampleRequest(SEED, DIGITS))
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._path(step).write_bytes(plots.grid_png(images, COLUMNS, scale=1))
+        self._path(step).write_bytes(plots.sketch_png(images, COLUMNS))
 
     def steps(self) -> list[int]:
         """The steps of which there is a picture, in order."""
         return sorted(int(path.stem) for path in self._folder.glob("*.png") if path.stem.isdecimal())
+
+    @property
+    def version(self) -> int:
+        """Differs between two runs that had the same name; 0 where there is no picture."""
+        steps = self.steps()
+        return self._path(steps[0]).stat().st_mtime_ns if steps else 0
 
     def picture(self, step: int) -> bytes | None:
         """PNG of the digits at `step`, one pixel for each of theirs; None if there is none."""
@@ -83,5 +89,5 @@ class Timeline:
 
 
 def _frame(picture: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(picture))
+    image = Image.open(io.BytesIO(picture)).convert("L")
     return image.resize((image.width * _GIF_SCALE, image.height * _GIF_SCALE), Image.Resampling.NEAREST)

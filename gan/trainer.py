@@ -127,6 +127,7 @@ class Trainer:
 
         return Networks(
             run,
+            self.config.dataset,
             self.config.latent_dim,
             self.config.conditional,
             copy(self.generator),

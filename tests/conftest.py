@@ -1,14 +1,21 @@
 """Fixtures that several test files share."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
-from gan import config
+from gan import config, runs
 from gan.config import RunConfig
 from gan.data import Digits
+
+
+@pytest.fixture(autouse=True)
+def _no_bundled_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores of this process see no bundled runs; tests/test_bundled.py says which ones it wants."""
+    monkeypatch.setattr(runs, "BUNDLED", Path("no-such-folder"))
 
 
 @pytest.fixture(scope="session")

@@ -124,11 +124,17 @@ def test_python_m_gan_trains_and_its_last_line_is_json(tmp_path):
     saved = checkpoint.read(Path(answer["checkpoint"])).summary
     assert (saved.steps, saved.config.precision) == (4, answer["precision"])
     assert b"100%" in err
-    assert sorted(path.name for path in tmp_path.rglob("*") if ".locks" not in str(path)) == [
-        "checkpoint.safetensors",
-        "demo",
-        "loss.txt",
-    ]
+    kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert kept == {
+        f"demo/{name}"
+        for name in (
+            "checkpoint.safetensors",
+            "loss.txt",
+            "timeline/1.png",
+            "timeline/2.png",
+            "timeline/4.png",
+        )
+    }
 
 
 def test_settings_reach_the_run(gan, tmp_path):

@@ -12,7 +12,7 @@ import torch
 from gan.config import recipe
 from gan.data import load_digits
 from gan.errors import DataError
-from gan.judge import network, report
+from gan.judge import neighbours, network, report
 from gan.judge.metrics import (
     Gaussian,
     class_shares,
@@ -107,9 +107,29 @@ def test_the_likelihood_is_that_of_a_plain_mixture():
 
 def test_nearest_finds_each_row_itself_first():
     gallery = features_like(40)
-    positions, distances = nearest(gallery[[7, 3]], gallery, 5)
+    positions, distances = nearest(gallery[[7, 3]], torch.from_numpy(gallery), 5)
     assert positions[:, 0].tolist() == [7, 3]
     assert (np.diff(distances) >= 0).all()
+
+
+@pytest.mark.parametrize("near", [neighbours.in_pixels, neighbours.in_features])
+def test_a_copy_of_a_training_digit_is_found_out(near):
+    digit = report.real_digits(train=True)[4321]
+    copy = near(digit)
+    assert (copy.images[0] == digit).all()
+    assert copy.images.shape == (neighbours.COUNT, 28, 28)
+    assert copy.distance < 0.02 * copy.usual
+    unseen = near(report.real_digits(train=False)[300])
+    assert 0.3 * unseen.usual < unseen.distance < 3 * unseen.usual
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    assert near(noise).distance > 1.5 * unseen.usual
+
+
+def test_pixels_range_from_0_to_1_in_distances():
+    black = np.zeros((28, 28), np.uint8)
+    found = neighbours.in_pixels(black)
+    ink = found.images[0].astype(float) / 255
+    assert found.distance == pytest.approx(np.sqrt((ink**2).sum()), rel=1e-3)
 
 
 def test_coverage_counts_classes_with_a_fair_part():
@@ -156,7 +176,7 @@ def test_noise_one_repeated_digit_and_permuted_pixels_are_found_out(train):
 def test_a_look_at_an_untrained_generator_is_far_from_its_floor():
     config = recipe("fast")
     generator, discriminator = build_networks(config)
-    seen = report.look(Networks("x", 64, False, generator.eval(), None, discriminator.eval()))
+    seen = report.look(Networks("x", "mnist", 64, False, generator.eval(), None, discriminator.eval()))
     assert seen.distance > 100 * report.floor(report.LOOK_COUNT)
     assert seen.noise > 0
     assert sum(seen.shares) == pytest.approx(1)

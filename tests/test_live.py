@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gan import plots
+from gan.checkpoint import slim
 from gan.config import RunConfig, ServerSettings
 from gan.data import Digits
 from gan.snapshot import Snapshot, Status, take_snapshot
@@ -157,6 +158,10 @@ def test_before_the_first_run_real_digits_are_shown_and_no_plots(watched: Watche
         "run/mine/config.json",
         "run/..%2f..%2fetc/passwd",
         "run/..%2fmine/checkpoint.safetensors",
+        "run/absent/timeline",
+        "run/absent/timeline/1.png",
+        "run/..%2fmine/timeline",
+        "run/mine/timeline/x.png",
     ],
 )
 def test_what_does_not_exist_is_not_found(watched: Watched, address: str) -> None:
@@ -179,6 +184,12 @@ def test_everything_of_a_run_can_be_downloaded(watched: Watched) -> None:
     assert get("loss.txt").startswith(b"[1/")
     assert get("history.csv").count(b"\n") == 41
     assert all(get(plot).startswith(b"\x89PNG") for plot in ("losses.png", "scores.png"))
+    assert watched.client.get(download_address("数字-1", "quality.png")).status_code == 404  # nobody looked
+    watched.trainer.add_look(50.0, 5.0, 0.9, [0.1] * 10)
+    watched.publish(Status.STOPPED, run="数字-1")
+    assert get("quality.png").startswith(b"\x89PNG")
+    watched.studio.store.timeline("数字-1").keep(1, watched.trainer.networks("x"))
+    assert get("timeline.gif").startswith(b"GIF8")
 
 
 def test_a_slim_run_gives_its_checkpoint_and_a_sentence_for_the_rest(watched: Watched) -> None:
@@ -188,6 +199,44 @@ def test_a_slim_run_gives_its_checkpoint_and_a_sentence_for_the_rest(watched: Wa
     assert watched.client.get(download_address("slim", "checkpoint.safetensors")).status_code == 200
     answer = watched.client.get(download_address("slim", "history.csv"))
     assert (answer.status_code, "no step-by-step history" in answer.text) == (404, True)
+
+
+def test_the_timeline_names_its_moments_and_where_the_plot_has_them(watched: Watched) -> None:
+    for _ in range(9):
+        watched.publish(steps=1)
+        watched.studio.store.keep_moment("mine", watched.trainer)
+    film = watched.client.get("/gradio_api/gan/run/mine/timeline").json()
+    assert [step for step, _ in film["moments"]] == [1, 2, 4, 8, 9]
+    assert (film["run"], film["last"]) == ("mine", 9)
+    assert 0 < film["left"] < film["right"] < 1
+    pictures = [watched.client.get(f"/{address}") for _, address in film["moments"]]
+    assert all(answer.content.startswith(b"\x89PNG") for answer in pictures)
+    assert len({answer.content for answer in pictures}) == 5
+    assert "immutable" in pictures[0].headers["cache-control"]
+    assert watched.client.get(f"/{film['plot']}").content.startswith(b"\x89PNG")
+    gif = watched.client.get(f"/{film['gif']}")
+    assert gif.content.startswith(b"GIF8")
+    assert "attachment" in gif.headers["content-disposition"]
+
+
+def test_moments_after_the_step_that_a_run_was_resumed_from_are_not_shown(watched: Watched) -> None:
+    snapshot = watched.publish(steps=2)
+    for step in (1, 2, 4):
+        watched.studio.store.timeline("mine").keep(step, watched.trainer.networks("mine"))
+    assert snapshot.steps == 2
+    film = watched.client.get("/gradio_api/gan/run/mine/timeline").json()
+    assert [step for step, _ in film["moments"]] == [1, 2]
+
+
+def test_a_slim_run_has_its_curves_over_its_own_steps(watched: Watched) -> None:
+    watched.publish(steps=2100)
+    store = watched.studio.store
+    store.save("full", watched.trainer)
+    store.save_slim("slim", slim(store.load("full")))
+    whole, means = watched.studio.past("full").curves, watched.studio.past("slim").curves
+    assert means.steps[-1] == pytest.approx(whole.steps[-1], rel=0.01)
+    near = np.interp(whole.steps, means.steps, means.values["loss_d"])
+    assert np.abs(near - whole.values["loss_d"]).mean() < 0.1
 
 
 def test_a_download_is_named_without_anything_odd(watched: Watched) -> None:

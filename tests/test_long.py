@@ -1,5 +1,6 @@
 """What takes minutes: the whole path on real MNIST, through the command line, in processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,16 +11,18 @@ import torch
 
 from gan import checkpoint
 from gan.config import RECIPES
+from gan.losses import LOSSES
 
 ROOT = Path(__file__).parents[1]
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
-def gan(folder: Path, *arguments: str) -> None:
+def gan(folder: Path, *arguments: str) -> str:
     environment = os.environ | {"GAN_CHECKPOINTS": str(folder), "GAN_DEVICE": "cpu"}
     command = [sys.executable, "-m", "gan", *arguments]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -40,3 +43,16 @@ def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
             assert torch.equal(tensor[:, :4], halves.tensors[name][:, :4])
         else:
             assert torch.equal(tensor, halves.tensors[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [[f"loss={loss}"] for loss in LOSSES] + [["r1=1"], ["label_smoothing=0.1"], ["decay=0.5"]],
+    ids=lambda changes: changes[0],
+)
+def test_every_loss_trains_fast_to_all_ten_digits(changes: list[str], tmp_path: Path) -> None:
+    settings = [part for change in changes for part in ("--set", change)]
+    gan(tmp_path, "train", "--run", "x", "--recipe", "fast", "--steps", "3000", *settings)
+    found = json.loads(gan(tmp_path, "evaluate", "x", "--json"))
+    assert found["coverage"] == 10
+    assert found["confidence"] > 0.7

@@ -139,7 +139,7 @@ def test_sampling_beside_the_training_changes_not_a_bit_of_it(digits, tiny, name
     quiet = trained(config, digits, 6)
     watched = Trainer(config, digits, CPU)
     copies = [watched.generator, watched.ema, watched.discriminator]
-    networks = Networks("run", config.latent_dim, config.conditional, *map(deepcopy, copies))
+    networks = Networks("run", config.dataset, config.latent_dim, config.conditional, *map(deepcopy, copies))
     drawn, stop = threading.Semaphore(0), threading.Event()
 
     def keep_sampling():

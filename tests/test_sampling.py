@@ -21,7 +21,9 @@ def networks_of(name, **changes):
     config = recipe(name).with_changes(**changes)
     generator, discriminator = (network.eval() for network in build_networks(config))
     ema = build_networks(config.with_changes(seed=99))[0].eval() if config.ema else None
-    return Networks("run", config.latent_dim, config.conditional, generator, ema, discriminator)
+    return Networks(
+        "run", config.dataset, config.latent_dim, config.conditional, generator, ema, discriminator
+    )
 
 
 class Echo(nn.Module):
@@ -40,7 +42,7 @@ class Echo(nn.Module):
 
 
 def echo(conditional=False):
-    return Networks("run", 784, conditional, Echo(), None, nn.Identity())
+    return Networks("run", "mnist", 784, conditional, Echo(), None, nn.Identity())
 
 
 # -- latents -------------------------------------------------------------------------------------------------
@@ -111,6 +113,33 @@ def test_one_dimensional_latents_walk_straight():
     first, middle, second = (latents(seed, 200, 1) for seed in (3, 3.5, 4))
     torch.testing.assert_close(middle, (first + second) / 2)
     assert ((first > 0) != (second > 0)).any()
+
+
+# -- tables --------------------------------------------------------------------------------------------------
+
+
+def test_a_table_gives_every_latent_all_ten_labels():
+    networks = networks_of("conditional")
+    table = sample(networks, SampleRequest(seed=2.5, count=30, table=True)).astype(int)
+    for digit in range(10):
+        column = sample(networks, SampleRequest(seed=2.5, count=3, digit=digit)).astype(int)
+        assert np.abs(table[digit::10] - column).max() <= 1
+    assert len(np.unique(table.reshape(30, -1), axis=0)) == 30
+
+
+def test_a_table_goes_on_behind_a_whole_batch():
+    networks = networks_of("conditional")
+    table = sample(networks, SampleRequest(count=10 * BATCH + 25, table=True)).astype(int)
+    assert len(table) == 10 * BATCH + 25
+    last = sample(networks, SampleRequest(count=BATCH + 3, digit=4)).astype(int)
+    assert np.abs(table[10 * (BATCH + 2) + 4] - last[BATCH + 2]).max() <= 1
+
+
+def test_a_table_needs_labels_and_no_single_digit():
+    with pytest.raises(RunError, match="not trained with labels"):
+        sample(networks_of("fast"), SampleRequest(table=True))
+    with pytest.raises(ConfigError, match="digit is 3; allowed is none"):
+        SampleRequest(table=True, digit=3)
 
 
 # -- pictures ------------------------------------------------------------------------------------------------
@@ -188,7 +217,7 @@ def test_best_weights_are_the_average_where_there_is_one():
     with pytest.raises(RunError, match="'run' has no EMA weights"):
         raw_only.choose("ema")
     with pytest.raises(RunError, match="'run' holds one generator only"):
-        Networks("run", 8, False, None, both.ema, both.discriminator).choose("raw")
+        Networks("run", "mnist", 8, False, None, both.ema, both.discriminator).choose("raw")
 
 
 def test_weights_that_are_asked_for_are_used():

@@ -307,7 +307,7 @@ def test_a_slim_run_samples_is_not_resumed_and_lends_its_weights(studio: Studio)
     with pytest.raises(CheckpointError, match="Start a new run from its weights"):
         studio.resume("slim")
     with pytest.raises(CheckpointError, match="no step-by-step history"):
-        studio.history("slim")
+        studio.past("slim").history  # noqa: B018
     grown = studio.start_from_weights("slim", 30, "steps", "grown")
     wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(grown))
     assert studio.store.load("grown").summary.steps == 30
@@ -400,4 +400,4 @@ def test_a_deleted_run_is_forgotten_and_a_renamed_one_shown_by_its_new_name(stud
     studio.delete("brief")
     assert studio.snapshot is None
     studio.rename("long", "brief")
-    assert len(studio.history("brief")[1]) == 9
+    assert len(studio.past("brief").history) == 9

@@ -43,6 +43,7 @@ def test_every_key_that_the_page_names_exists_and_every_key_is_named() -> None:
     }
     named |= {f"diagnosis_{key.replace('-', '_')}" for key in found}
     named |= {f"weights_{weights}" for weights in ("ema", "raw")}
+    named |= {f"{field}_info" for field in ("loss", "r1", "label_smoothing", "decay", "ema")}
     assert TEXT.keys() - named == set()
     asked = re.findall(r'(?:say|label|in_both|panel|_image)\(\s*"([a-z_0-9]+)"', sources)
     assert set(asked) - TEXT.keys() == set()

@@ -44,7 +44,8 @@ def bundle(name: str) -> None:
     file = str(target / "checkpoint.safetensors")
     gan(tempfile.gettempdir(), "sample", file, "--out", str(target / "grid.png"))
     report = json.loads(gan(tempfile.gettempdir(), "evaluate", file, "--json"))
-    report |= {key: trained[key] for key in ("step", "images", "seconds", "precision", "threads")}
+    report |= {key: trained[key] for key in ("step", "images", "seconds", "threads")}
+    report["arithmetic"] = trained["precision"]  # precision is the share of digits that look real
     (target / "report.json").write_text(json.dumps(report | {"run": name}, indent=2) + "\n")
     print(f"{name}: Frechet distance {report['distance']:.2f}, Parzen {report['parzen']:.0f}", flush=True)
 

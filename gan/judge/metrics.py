@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[np.float32]
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019 use the third nearest neighbour
@@ -90,8 +91,12 @@ def _share_inside(points: Array, members: Array) -> float:
     return float(torch.cat(found).float().mean())
 
 
-def nearest(queries: Array, gallery: Array, count: int) -> tuple[NDArray[np.int64], Array]:
-    """Positions (Q, count) of the rows of `gallery` nearest to each query, and their distances."""
-    distances = torch.cdist(torch.from_numpy(queries), torch.from_numpy(gallery))
-    found = distances.topk(count, largest=False)
+def nearest(queries: Array, gallery: Tensor, count: int) -> tuple[NDArray[np.int64], Array]:
+    """Positions (Q, count) of the rows (N, F) of `gallery` nearest to each query (Q, F), and their distances.
+
+    The gallery may be of any dtype and is converted a part at a time: 60,000 digits would be 188 MB.
+    """
+    wanted = torch.from_numpy(queries)
+    parts = [torch.cdist(wanted, part.float()) for part in gallery.split(_CHUNK)]
+    found = torch.cat(parts, dim=1).topk(count, largest=False)
     return found.indices.numpy(), found.values.numpy()

@@ -70,22 +70,23 @@ class Report:
 
 
 @cache
-def _real(train: bool) -> Images:
+def real_digits(train: bool) -> Images:
+    """The digits that everything here is compared with: the training or the test set, uint8 (N, 28, 28)."""
     images: Images = load_digits(DATASET, Path(), train).images.numpy()
     return images
 
 
 def _drawn_from_training(count: int, after: int = 0) -> Images:
     """A seeded random draw of training digits; another `after` means other digits."""
-    order = np.random.default_rng(_DRAW_SEED).permutation(len(_real(True)))
-    drawn: Images = _real(True)[order[after : after + count]]
+    order = np.random.default_rng(_DRAW_SEED).permutation(len(real_digits(True)))
+    drawn: Images = real_digits(True)[order[after : after + count]]
     return drawn
 
 
 @cache
-def _reference() -> tuple[Gaussian, NDArray[np.float32]]:
-    """The test digits' features, and the Gaussian that fits them."""
-    features, _ = judge(_real(False))
+def reference() -> tuple[Gaussian, NDArray[np.float32]]:
+    """The Gaussian that fits the test digits' features, and those features (10000, F)."""
+    features, _ = judge(real_digits(False))
     return Gaussian.of(features), features
 
 
@@ -93,23 +94,23 @@ def _reference() -> tuple[Gaussian, NDArray[np.float32]]:
 def floor(count: int) -> float:
     """Frechet distance of `count` real training digits to the test set: a perfect generator's."""
     features, _ = judge(_drawn_from_training(count))
-    return frechet_distance(Gaussian.of(features), _reference()[0])
+    return frechet_distance(Gaussian.of(features), reference()[0])
 
 
 def warm_up() -> None:
     """Read the real digits once, so that a look takes only its own time; the first call takes a second."""
     with _warming_up:
         floor(LOOK_COUNT)
-        _reference()
+        reference()
 
 
 def look(networks: Networks, seed: float = 0) -> Quality:
     """How good a generator is now, on LOOK_COUNT digits of one seed; compare with `floor(LOOK_COUNT)`."""
     features, probabilities = judge(sample(networks, SampleRequest(seed, LOOK_COUNT)))
-    reference, _ = _reference()
+    real, _ = reference()
     return Quality(
-        frechet_distance(Gaussian.of(features), reference),
-        distance_noise(features, reference, draws=5),
+        frechet_distance(Gaussian.of(features), real),
+        distance_noise(features, real, draws=5),
         confidence(probabilities),
         tuple(class_shares(probabilities).tolist()),
     )
@@ -123,13 +124,13 @@ def evaluate(networks: Networks, seed: float = 0) -> Report:
 def evaluate_images(images: Images) -> Report:
     """The whole report on images uint8 (N, 28, 28)."""
     features, probabilities = judge(images)
-    reference, real_features = _reference()
+    real, real_features = reference()
     precision, recall = precision_and_recall(real_features, features)
     held_out = _drawn_from_training(HELD_OUT, after=FULL_COUNT)
-    likelihood = parzen_likelihood(images, held_out, _real(False))
+    likelihood = parzen_likelihood(images, held_out, real_digits(False))
     shares = class_shares(probabilities)
     return Report(
-        frechet_distance(Gaussian.of(features), reference),
+        frechet_distance(Gaussian.of(features), real),
         floor(len(images)),
         coverage(shares),
         tuple(shares.tolist()),

@@ -13,7 +13,7 @@ from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, recipe
 from gan.sampling import SampleRequest
 from gan.studio import LIVE, Studio
 from gan.ui.parts import number, speaking
-from gan.ui.sample_tab import COUNTS, draw
+from gan.ui.sample_tab import COUNTS, digit_choice, draw
 
 
 def status_of(studio: Studio) -> dict[str, Any]:
@@ -79,10 +79,13 @@ def _in_english(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 def _add_sample(studio: Studio) -> None:
     """A picture as a file needs components, because gr.api only speaks JSON; nobody sees these."""
 
-    def sample(source: str, seed: float, count: float, truncation: float, weights: str) -> Image.Image:
-        request = SampleRequest(number(seed), number(count), truncation, None, weights, int(COUNTS.high))
-        drawn = draw(studio, source, request)
-        return Image.open(io.BytesIO(drawn.png))
+    def sample(
+        source: str, seed: float, count: float, truncation: float, weights: str, digit: str
+    ) -> Image.Image:
+        label, table = digit_choice(digit)
+        most = int(COUNTS.high)
+        request = SampleRequest(number(seed), number(count), truncation, label, table, weights, most)
+        return Image.open(io.BytesIO(draw(studio.networks(source), request).png))
 
     with gr.Row(visible=False):
         inputs = [
@@ -91,6 +94,7 @@ def _add_sample(studio: Studio) -> None:
             gr.Number(64),
             gr.Number(1.0),
             gr.Textbox("best"),
+            gr.Textbox("mixed"),  # or "0" to "9", or "table": rows of all ten
         ]
         gr.Button().click(
             _in_english(sample),

@@ -36,11 +36,18 @@ window.ganPicture = async (id, url) => {
 let sampled = null;
 window.ganSample = (shown) => {
   sampled = shown || sampled;
+  window.ganSampled = sampled;
+  root.toggleAttribute("data-conditional", Boolean(sampled?.conditional));
   const image = document.querySelector("#sample-grid img");
   if (!sampled || !image) return;
   window.ganPicture("sample-grid", sampled.picture);
   setText(document.querySelector("#sample-grid figcaption"), sampled.caption);
   image.alt = sampled.alt;
+};
+// The Timeline tab is built when it is first opened, too.
+window.ganTimelineSoon = (run) => {
+  window.ganTimelineRun = run;
+  window.ganTimeline?.(run);
 };
 window.ganSampleSoon = () => setTimeout(window.ganSample, 50);
 
@@ -96,6 +103,7 @@ const ask = async () => {
     const live = await answer.json();
     show(live);
     if (seen.runs !== undefined && seen.runs !== live.runs_version) trigger("runs_changed");
+    if (seen.grid !== live.pictures["train-grid"]) window.ganTimelineMoved?.(live.run);
     if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"] && live.has_live) trigger("live_moved");
     // A status shows at once, the last step's numbers a moment later.
     if (ACTIVE.includes(live.state) || seen.state !== live.state) wait = 500;

@@ -18,6 +18,7 @@ from gan import plots, timeline
 from gan.diagnosis import diagnose
 from gan.history import LOOK_COLUMNS
 from gan.judge import report
+from gan.runs import BUNDLED
 from gan.sampling import SampleRequest, sample
 from gan.snapshot import Snapshot, Status
 from gan.studio import Studio
@@ -25,6 +26,8 @@ from gan.ui.text import say, say_error
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
 GRID_SEED, GRID_DIGITS, GRID_COLUMNS = timeline.SEED, timeline.DIGITS, timeline.COLUMNS
+SHOWCASE = BUNDLED / "fast-1-minute" / "grid.png"  # digits to look at before the first run
+SHOWCASE_ADDRESS = f"{BASE}/showcase.png"
 _KEPT_BYTES = 48 * 2**20
 
 
@@ -159,6 +162,7 @@ class Live:
         if snapshot is None:
             return {
                 "state": "idle",
+                "run": "",
                 "sentence": say("idle_saved" if has_runs else "idle", language),
                 "problem": "",
                 "facts": [],
@@ -167,7 +171,7 @@ class Live:
                 "coverage": [],
                 "progress": 0.0,
                 "pictures": {
-                    "train-grid": real_address("mnist", GRID_DIGITS),
+                    "train-grid": SHOWCASE_ADDRESS,
                     "train-loss-plot": "",
                     "train-score-plot": "",
                     "train-quality-plot": "",
@@ -178,6 +182,7 @@ class Live:
             }
         return {
             "state": str(snapshot.status),
+            "run": snapshot.run,
             "sentence": say(_sentence(snapshot), language, run=snapshot.run),
             "problem": say_error(snapshot.error, language) if snapshot.error else "",
             "facts": facts(snapshot, language),
@@ -199,7 +204,7 @@ class Live:
         if snapshot.networks:  # the digits are loaded by then
             addresses["train-real"] = real_address(dataset, GRID_COLUMNS)
         else:
-            addresses["train-grid"] = real_address("mnist", GRID_DIGITS)
+            addresses["train-grid"] = SHOWCASE_ADDRESS
         return addresses
 
     @lru_cache(maxsize=8)  # noqa: B019 (one Live lives as long as its server)

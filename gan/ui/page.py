@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from gan.studio import LIVE, Studio
-from gan.ui import sample_tab, train_tab
+from gan.ui import sample_tab, timeline_tab, train_tab
 from gan.ui.endpoints import add_endpoints
 from gan.ui.live import PictureStore
 from gan.ui.parts import label, speaking
@@ -29,8 +29,11 @@ def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
                 train = train_tab.build(studio, language)
             with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True) as tab:
                 sampling = sample_tab.build(studio, pictures, language)
+            with gr.Tab(label("tab_timeline"), id="timeline", elem_id="tab-timeline") as past_tab:
+                past = timeline_tab.build()
         add_endpoints(studio)
-        _connect(page, studio, language, train, sampling, tab)
+        timeline_tab.show_on(past_tab, past)
+        _connect(page, studio, language, train, sampling, tab, past)
     return page
 
 
@@ -41,6 +44,7 @@ def _connect(
     train: train_tab.TrainTab,
     sampling: sample_tab.SampleTab,
     sample_shown: gr.Tab,
+    past: timeline_tab.TimelineTab,
 ) -> None:
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -48,14 +52,15 @@ def _connect(
         "concurrency_limit": None,
     }
 
-    def refresh(chosen_run: str | None, chosen_source: str, language: str) -> Any:
+    def refresh(chosen_run: str | None, chosen_source: str, chosen_past: str | None, language: str) -> Any:
         return (
             train_tab.run_choices(studio, chosen_run, language),
             sample_tab.source_choices(studio, chosen_source, language),
+            timeline_tab.timeline_choices(studio, chosen_past, language),
             train_tab.download_links(studio, chosen_run, language),
         )
 
-    lists = [train.runs, sampling.source]
+    lists = [train.runs, sampling.source, past.run]
     outputs = [*lists, train.links]
     train.status.runs_changed(speaking(refresh), [*lists, language], outputs, **quiet)
 
@@ -80,9 +85,9 @@ def _connect(
         speaking(follow), [sampling.follow, *sampling.inputs], sampling.outputs, **sampling.drawing
     )
 
-    def arrive(wanted: str, chosen_run: str | None, chosen_source: str) -> Any:
+    def arrive(wanted: str, chosen_run: str | None, chosen_source: str, chosen_past: str | None) -> Any:
         language = language_of(wanted)
-        return language, *refresh(chosen_run, chosen_source, language)
+        return language, *refresh(chosen_run, chosen_source, chosen_past, language)
 
     page.load(
         lambda wanted, *rest: speaking(lambda *chosen: arrive(wanted, *chosen[:-1]))(

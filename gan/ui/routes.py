@@ -5,7 +5,6 @@ the event loop.
 """
 
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -15,10 +14,12 @@ from starlette.routing import Route
 from gan import plots
 from gan.config import allowed_values
 from gan.errors import GanError
-from gan.history import History, history_csv, loss_text
+from gan.history import history_csv, loss_text
+from gan.judge import report
+from gan.past import Past
 from gan.runs import planned_epochs
 from gan.studio import Studio
-from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, Live, PictureStore
+from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
 from gan.ui.text import language_of
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -51,22 +52,63 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
             return _png(None, _FRESH)
         return _png(live.real_digits(dataset, count), _FOREVER)
 
+    def showcase(_: Request) -> Response:
+        return _png(SHOWCASE.read_bytes(), _FRESH)
+
     def download(request: Request) -> Response:
         try:
             return _download(studio, request.path_params["run"], request.path_params["file"])
         except GanError as error:
             return PlainTextResponse(str(error), 404, _FRESH)
 
+    def timeline(request: Request) -> Response:
+        try:
+            film = _film(studio.past(request.path_params["run"]), pictures)
+        except GanError as error:
+            return PlainTextResponse(str(error), 404, _FRESH)
+        return JSONResponse(film, headers=_FRESH) if film else PlainTextResponse("", 404, _FRESH)
+
+    def moment(request: Request) -> Response:
+        try:
+            found = studio.timeline(request.path_params["run"]).picture(request.path_params["step"])
+        except GanError as error:
+            return PlainTextResponse(str(error), 404, _FRESH)
+        return _png(found, _FOREVER)
+
     return [
         Route(f"/{BASE}/live", token),
         Route(f"/{BASE}/live/{{name}}/{{session}}-{{version:int}}.png", live_picture),
         Route(f"/{BASE}/picture/{{key}}.png", picture),
         Route(f"/{BASE}/real/{{dataset}}/{{count:int}}.png", real),
+        Route(f"/{BASE}/showcase.png", showcase),
+        Route(f"/{BASE}/run/{{run}}/timeline", timeline),
+        Route(f"/{BASE}/run/{{run}}/timeline/{{step:int}}.png", moment),
         Route(f"/{BASE}/run/{{run}}/{{file}}", download),
     ]
 
 
-DOWNLOADS = ("checkpoint.safetensors", "loss.txt", "history.csv", "losses.png", "scores.png")
+DOWNLOADS = (
+    "checkpoint.safetensors", "loss.txt", "history.csv", "losses.png", "scores.png", "quality.png",
+    "timeline.gif",
+)  # fmt: skip
+
+
+def _film(past: Past, pictures: PictureStore) -> dict[str, object] | None:
+    """What gan/ui/timeline.js needs: the moments, the loss plot, and where in it steps lie."""
+    curves, steps = past.curves, [step for step in past.timeline.steps() if step <= past.steps]
+    if not steps or not len(curves):
+        return None
+    folder = f"{BASE}/run/{quote(past.run)}"
+    left, right = plots.PLOT_EDGES
+    return {
+        "run": past.run,
+        "moments": [(step, f"{folder}/timeline/{step}.png?v={past.timeline.version}") for step in steps],
+        "last": float(curves.steps[-1]),
+        "plot": pictures.put(plots.loss_plot_png(curves)),
+        "left": left,
+        "right": right,
+        "gif": f"{folder}/timeline.gif",
+    }
 
 
 def download_address(run: str, file: str) -> str:
@@ -77,25 +119,30 @@ def download_address(run: str, file: str) -> str:
 def _download(studio: Studio, run: str, file: str) -> Response:
     headers = _FRESH | _attachment(f"{run}-{file}")
     if file == "checkpoint.safetensors":
-        return FileResponse(_existing(studio, run), headers=headers)
+        return FileResponse(studio.store.existing(run), headers=headers)
     if file not in DOWNLOADS:
         return PlainTextResponse("", 404)
-    config, history, epochs = studio.history(run)
+    past = studio.past(run)
     if file == "loss.txt":
-        per_epoch = max(1, round(len(history) / epochs)) if epochs else 1
-        return PlainTextResponse(loss_text(history, per_epoch, planned_epochs(config)), headers=headers)
+        per_epoch = max(1, round(len(past.history) / past.epochs)) if past.epochs else 1
+        return PlainTextResponse(
+            loss_text(past.history, per_epoch, planned_epochs(past.config)), headers=headers
+        )
     if file == "history.csv":
-        return PlainTextResponse(history_csv(history), headers=headers, media_type="text/csv")
-    return _png(_plot(file, history), headers)
+        return PlainTextResponse(history_csv(past.history), headers=headers, media_type="text/csv")
+    if file == "timeline.gif":
+        film = past.timeline.gif()
+        return Response(film, headers=headers, media_type="image/gif") if film else PlainTextResponse("", 404)
+    return _png(_plot(file, past), headers)
 
 
-def _existing(studio: Studio, run: str) -> Path:
-    return studio.store.existing(run)
-
-
-def _plot(file: str, history: History) -> bytes:
-    draw = plots.loss_plot_png if file == "losses.png" else plots.score_plot_png
-    return draw(history.curves(), opaque=True)
+def _plot(file: str, past: Past) -> bytes | None:
+    if file == "losses.png":
+        return plots.loss_plot_png(past.curves, opaque=True)
+    if file == "scores.png":
+        return plots.score_plot_png(past.curves, opaque=True)
+    floor = report.floor(report.LOOK_COUNT)
+    return plots.quality_plot_png(past.looks, floor, opaque=True) if len(past.looks) else None
 
 
 def _png(content: bytes | None, headers: dict[str, str]) -> Response:

@@ -1,16 +1,20 @@
-"""The Sample tab: digits from any generator, by seed; also while it trains."""
+"""The Sample tab: digits from any generator, by seed and class, also while it trains; one close up."""
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from gan import plots
 from gan.config import Range
-from gan.sampling import TRUNCATIONS, SampleRequest, sample, scores
+from gan.errors import ConfigError
+from gan.networks import CLASSES
+from gan.sampling import TRUNCATIONS, Networks, SampleRequest, sample, scores
 from gan.studio import LIVE, Studio
+from gan.ui import closeup
 from gan.ui.live import PictureStore
 from gan.ui.parts import label, number, speaking, unchecked
 from gan.ui.text import in_both, say
@@ -18,6 +22,10 @@ from gan.ui.train_tab import run_line
 
 COUNTS = Range(1, 256)
 _MOST_SCORED = 64
+_MIXED, _TABLE = "mixed", "table"  # what the digit picker offers beside the ten digits
+_DIGITS = tuple(str(digit) for digit in range(CLASSES))
+_COLUMNS = 8
+_COLUMNS_OF_MANY = 16
 _SLIDER_END = 100  # a pixel of the slider is about a third of a seed
 _SHOW = "(shown) => window.ganSample && window.ganSample(shown)"
 IF_LOOKING = """(follow, ...rest) => {
@@ -40,101 +48,126 @@ class SampleTab:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn sample: the PNG, and what the caption says of it."""
+    """A drawn sample: the PNG, its columns, and which weights were used."""
 
     png: bytes
-    run: str
+    columns: int
     weights: str
 
 
-def draw(studio: Studio, source: str, request: SampleRequest, with_scores: bool = False) -> Drawn:
+def draw(networks: Networks, request: SampleRequest, with_scores: bool = False) -> Drawn:
     """The digits of a request as one PNG.
 
     Raises:
-        ConfigError, RunError, CheckpointError: as `Studio.networks` and `sample`.
+        RunError: as `sample`.
     """
-    networks = studio.networks(source)
-    if request.weights == "ema" and networks.ema is None:
-        request = SampleRequest(request.seed, request.count, request.truncation, request.digit)
+    request = _possible(networks, request)
     images = sample(networks, request)
-    columns = min(request.count, 8 if request.count <= 64 else 16)
+    columns = CLASSES if request.table else _COLUMNS if request.count <= 64 else _COLUMNS_OF_MANY
+    columns = min(request.count, columns)
     under = scores(networks, images, request.digit) if with_scores else None
     used = "ema" if networks.choose(request.weights) is networks.ema else "raw"
-    return Drawn(plots.grid_png(images, columns, under), networks.run, used)
+    return Drawn(plots.grid_png(images, columns, under), columns, used)
+
+
+def _possible(networks: Networks, request: SampleRequest) -> SampleRequest:
+    """The request with the best weights that there are, where it wants EMA weights that there are not."""
+    missing = request.weights == "ema" and networks.ema is None
+    return replace(request, weights="best") if missing else request
+
+
+def request_of(
+    networks: Networks, seed: Any, count: Any, truncation: Any, weights: str, digit: str
+) -> SampleRequest:
+    """What the controls describe; the digit picker counts only where the generator knows labels.
+
+    Raises:
+        ConfigError: names the value and what is allowed.
+    """
+    wanted, table = digit_choice(digit if networks.conditional else _MIXED)
+    return SampleRequest(seed, number(count), truncation, wanted, table, weights, int(COUNTS.high))
+
+
+def digit_choice(choice: str) -> tuple[int | None, bool]:
+    """What the digit picker's value means for a SampleRequest: `digit` and `table`.
+
+    Raises:
+        ConfigError: it is no value of the picker.
+    """
+    if choice in (_MIXED, _TABLE):
+        return None, choice == _TABLE
+    if choice in _DIGITS:
+        return int(choice), False
+    raise ConfigError("out-of-range", field="digit", value=choice, allowed=f"{_MIXED}, 0 to 9, {_TABLE}")
+
+
+@dataclass(frozen=True)
+class _Controls:
+    source: gr.Dropdown
+    seed: gr.Slider
+    lucky: gr.Button
+    count: gr.Slider
+    truncation: gr.Slider
+    weights: gr.Radio
+    digit: gr.Radio
+    with_scores: gr.Checkbox
+    follow: gr.Checkbox
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What decides the picture."""
+        return [
+            self.source, self.seed, self.count, self.truncation, self.weights, self.digit, self.with_scores
+        ]  # fmt: skip
+
+
+def _controls() -> _Controls:
+    source = gr.Dropdown(
+        [(label("source_live"), LIVE)], value=LIVE, label=label("source"), elem_id="sample-source"
+    )
+    digit = gr.Radio(
+        [(label("digit_mixed"), _MIXED), *zip(_DIGITS, _DIGITS, strict=True), (label("digit_table"), _TABLE)],
+        value=_MIXED, label=label("digit"), elem_id="sample-digit",
+    )  # fmt: skip
+    seed = gr.Slider(
+        0, _SLIDER_END, 0, step=0.05, label=label("sample_seed"), info=label("sample_seed_info"),
+        elem_id="sample-seed",
+    )  # fmt: skip
+    lucky = gr.Button(label("random_seed"), size="sm", elem_id="sample-random")
+    count = gr.Slider(
+        int(COUNTS.low), int(COUNTS.high), 64, step=1, label=label("count"), elem_id="sample-count"
+    )
+    truncation = gr.Slider(
+        TRUNCATIONS.low, TRUNCATIONS.high, 1.0, step=0.05, label=label("truncation"),
+        info=label("truncation_info"), elem_id="sample-truncation",
+    )  # fmt: skip
+    weights = gr.Radio(
+        [(label("weights_ema"), "ema"), (label("weights_raw"), "raw")],
+        value="ema", label=label("weights"), elem_id="sample-weights",
+    )  # fmt: skip
+    with_scores = gr.Checkbox(False, label=label("scores"), elem_id="sample-scores")
+    follow = gr.Checkbox(True, label=label("follow"), elem_id="sample-follow")
+    for component in (source, seed, count, truncation):
+        unchecked(component)
+    return _Controls(source, seed, lucky, count, truncation, weights, digit, with_scores, follow)
 
 
 def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> SampleTab:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_id="sample-layout"):
         with gr.Column(scale=1, min_width=290):
-            source = unchecked(
-                gr.Dropdown(
-                    [(label("source_live"), LIVE)], value=LIVE, label=label("source"), elem_id="sample-source"
-                )
-            )
-            seed = unchecked(
-                gr.Slider(
-                    0, _SLIDER_END, 0, step=0.05, label=label("sample_seed"), info=label("sample_seed_info"),
-                    elem_id="sample-seed",
-                )
-            )  # fmt: skip
-            lucky = gr.Button(label("random_seed"), size="sm", elem_id="sample-random")
-            count = unchecked(
-                gr.Slider(
-                    int(COUNTS.low),
-                    int(COUNTS.high),
-                    64,
-                    step=1,
-                    label=label("count"),
-                    elem_id="sample-count",
-                )
-            )
-            truncation = unchecked(
-                gr.Slider(
-                    TRUNCATIONS.low, TRUNCATIONS.high, 1.0, step=0.05, label=label("truncation"),
-                    info=label("truncation_info"), elem_id="sample-truncation",
-                )
-            )  # fmt: skip
-            weights = gr.Radio(
-                [(label("weights_ema"), "ema"), (label("weights_raw"), "raw")],
-                value="ema", label=label("weights"),
-                elem_id="sample-weights",
-            )  # fmt: skip
-            with_scores = gr.Checkbox(False, label=label("scores"), elem_id="sample-scores")
-            follow = gr.Checkbox(True, label=label("follow"), elem_id="sample-follow")
-        with gr.Column(scale=2, min_width=320):
-            gr.HTML(_grid_html(), elem_id="sample-grid")
+            controls = _controls()
+        with gr.Column(scale=2, min_width=320, elem_id="sample-picture"):
+            script = (Path(__file__).parent / "sample.js").read_text()
+            grid = gr.HTML(_grid_html(), elem_id="sample-grid", js_on_load=script)
             download = gr.Button(label("download_png"), link="", elem_id="sample-download", interactive=False)
+        with gr.Column(scale=1, min_width=290, elem_id="sample-closeup"):
+            near = gr.HTML(closeup.empty_html())
     shown = gr.JSON(visible=False)
-    inputs = [source, seed, count, truncation, weights, with_scores, language]
+    inputs = [*controls.inputs, language]
 
-    def show(
-        source: str, seed: Any, count: Any, truncation: Any, weights: str, with_scores: bool, language: str
-    ) -> Any:
-        if None in (seed, count, truncation):  # a box that was cleared to type something else
-            return gr.skip(), gr.skip()
-        if source == LIVE and not (studio.snapshot and studio.snapshot.networks):
-            return {"picture": "", "caption": "", "alt": ""}, gr.Button(interactive=False)
-        request = SampleRequest(seed, number(count), truncation, None, weights, int(COUNTS.high))
-        scored = with_scores and request.count <= _MOST_SCORED
-        drawn = draw(studio, source, request, scored)
-        address = pictures.put(drawn.png)
-        caption = say(
-            "sample_caption",
-            language,
-            run=drawn.run,
-            seed=f"{seed:g}",
-            weights=say(f"weights_{drawn.weights}", language),
-        )
-        if with_scores and not scored:
-            caption = say("sample_caption_scores", language, caption=caption)
-        file = f"{drawn.run}-seed-{seed:g}.png"
-        link = gr.Button(link=f"{address}?download={file}", interactive=True)
-        return {
-            "picture": address,
-            "caption": caption,
-            "alt": say("sample_alt", language, seed=f"{seed:g}"),
-        }, link
+    def show(source: str, *rest: Any) -> Any:
+        return _shown(studio, pictures, source, *rest)
 
     drawing: dict[str, Any] = {
         "show_progress": "hidden",
@@ -143,11 +176,74 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
         "trigger_mode": "always_last",  # a dragged slider draws where it is, not everywhere it was
         "api_visibility": "private",
     }
-    for control in (source, seed, count, truncation, weights, with_scores):
+    for control in controls.inputs:
         control.change(speaking(show), inputs, [shown, download], **drawing)
     shown.change(None, shown, js=_SHOW)
-    lucky.click(lambda: random.randrange(_SLIDER_END), None, seed, **drawing)
-    return SampleTab(source, follow, inputs, [shown, download], speaking(show), drawing)
+    controls.lucky.click(lambda: random.randrange(_SLIDER_END), None, controls.seed, **drawing)
+    _connect_closeup(studio, pictures, grid, near, inputs)
+    return SampleTab(controls.source, controls.follow, inputs, [shown, download], speaking(show), drawing)
+
+
+def _shown(
+    studio: Studio, pictures: PictureStore, source: str, seed: Any, count: Any, truncation: Any,
+    weights: str, digit: str, with_scores: bool, language: str,
+) -> Any:  # fmt: skip
+    """The picture with its words for gan/ui/live.js, and the download button."""
+    if None in (seed, count, truncation):  # a box that was cleared to type something else
+        return gr.skip(), gr.skip()
+    if source == LIVE and not (studio.snapshot and studio.snapshot.networks):
+        return {"picture": "", "caption": "", "alt": "", "conditional": False}, gr.Button(interactive=False)
+    networks = studio.networks(source)
+    request = request_of(networks, seed, count, truncation, weights, digit)
+    scored = with_scores and request.count <= _MOST_SCORED
+    drawn = draw(networks, request, scored)
+    address = pictures.put(drawn.png)
+    used = say(f"weights_{drawn.weights}", language)
+    caption = say("sample_caption", language, run=networks.run, seed=f"{seed:g}", weights=used)
+    if with_scores and not scored:
+        caption = say("sample_caption_scores", language, caption=caption)
+    file = f"{networks.run}-seed-{seed:g}.png"
+    return {
+        "picture": address,
+        "caption": caption,
+        "alt": say("sample_alt", language, seed=f"{seed:g}"),
+        "conditional": networks.conditional,
+        "columns": drawn.columns,
+        "rows": -(-request.count // drawn.columns),
+    }, gr.Button(link=f"{address}?download={file}", interactive=True)
+
+
+def _connect_closeup(
+    studio: Studio, pictures: PictureStore, grid: gr.HTML, near: gr.HTML, inputs: list[Any]
+) -> None:
+    index, picked = gr.Number(visible=False), gr.State(None)
+
+    def pick(
+        index: float, source: str, seed: Any, count: Any, truncation: Any, weights: str, digit: str,
+        _scores: bool, language: str,
+    ) -> Any:  # fmt: skip
+        networks = studio.networks(source)
+        request = _possible(networks, request_of(networks, seed, count, truncation, weights, digit))
+        if not 0 <= index < request.count:  # a click behind the last digit
+            return gr.skip(), gr.skip()
+        found = closeup.look_at(networks, request, int(index))
+        return found, closeup.html(found, pictures, language)
+
+    def compare(found: closeup.Closeup | None, language: str) -> Any:
+        if found is None or found.pixels is None:
+            return gr.skip()
+        return closeup.html(closeup.with_features(found), pictures, language)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    grid.picked(
+        speaking(pick),
+        [index, *inputs],
+        [picked, near],
+        js="(_, ...rest) => [window.ganPicked, ...rest]",
+        concurrency_limit=2,
+        concurrency_id="draw",
+        **quiet,
+    ).success(speaking(compare), [picked, inputs[-1]], near, concurrency_limit=1, **quiet)
 
 
 def source_choices(studio: Studio, chosen: str, language: str) -> Any:
@@ -166,5 +262,6 @@ def source_choices(studio: Studio, chosen: str, language: str) -> Any:
 
 def _grid_html() -> str:
     return f"""<div class="gan-panel">
-<figure class="gan-digits"><img alt=""><figcaption></figcaption></figure>
+<figure class="gan-digits"><img alt="" tabindex="0"><div class="gan-mark" hidden></div>
+<figcaption></figcaption></figure>
 <p class="if-empty">{in_both("sample_none")}</p></div>"""

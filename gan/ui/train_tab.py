@@ -9,13 +9,18 @@ import gradio as gr
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
 from gan.diagnosis import diagnose
+from gan.judge import report
 from gan.studio import Listed, Studio
-from gan.ui.live import GRID_COLUMNS, GRID_DIGITS, real_address
+from gan.ui.live import GRID_COLUMNS, SHOWCASE_ADDRESS, real_address
 from gan.ui.parts import label, number, panel, speaking, unchecked
 from gan.ui.routes import DOWNLOADS, download_address
 from gan.ui.text import in_both, say
 
-_SETTINGS = ("latent_dim", "batch_size", "lr_g", "lr_d", "beta1", "beta2", "ema", "seed")
+_SETTINGS = (
+    "loss", "r1", "label_smoothing", "decay", "latent_dim", "batch_size",
+    "lr_g", "lr_d", "beta1", "beta2", "ema", "seed",
+)  # fmt: skip
+_EXPLAINED = ("decay", "ema", "label_smoothing", "r1")  # by more than their range
 _ASK = "() => window.ganAsk && window.ganAsk()"  # look at once instead of at the next poll
 
 
@@ -62,7 +67,7 @@ class _Form:
     length: gr.Number
     unit: gr.Radio
     name: gr.Textbox
-    settings: list[gr.Number]
+    settings: list[Any]
     apply_rates: gr.Button
 
     @property
@@ -109,8 +114,18 @@ def _form() -> _Form:
     return _Form(chosen, dataset, length, unit, name, settings, apply_rates)
 
 
-def _setting(field: str, base: RunConfig) -> gr.Number:
-    info = label("ema_info") if field == "ema" else str(allowed_values(field))
+def _setting(field: str, base: RunConfig) -> Any:
+    allowed = allowed_values(field)
+    if isinstance(allowed, Choice):
+        return gr.Dropdown(
+            list(allowed.options),
+            value=getattr(base, field),
+            label=label(field),
+            info=label(f"{field}_info"),
+            min_width=110,
+            elem_id=f"train-{field}",
+        )
+    info = label(f"{field}_info") if field in _EXPLAINED else str(allowed)
     return gr.Number(
         getattr(base, field),
         label=label(field),
@@ -155,7 +170,7 @@ def _status_html() -> str:
 
 
 def _grid_html() -> str:
-    image = _image(real_address("mnist", GRID_DIGITS), "grid_alt")
+    image = _image(SHOWCASE_ADDRESS, "grid_alt")
     idle = panel("grid_title_idle", "grid_note_idle", "")
     live = panel("grid_title", "grid_note", "")
     return f"""<div class="if-idle">{idle}</div><div class="if-live">{live}</div>
@@ -202,12 +217,10 @@ class _Runs:
 
 
 def _runs() -> _Runs:
-    gr.HTML(f'<p class="gan-note">{in_both("runs_none")}</p>', elem_classes="if-no-runs")
-    with gr.Column(elem_classes="if-runs", elem_id="train-runs-panel"):
-        listed = unchecked(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
-        links = gr.HTML("", elem_id="train-downloads")
+    listed = unchecked(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
+    links = gr.HTML("", elem_id="train-downloads")
     with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):
-        with gr.Column(elem_classes="if-runs"):
+        with gr.Column():
             new_name = gr.Textbox(label=label("new_name"), max_length=80, elem_id="train-new-name")
             with gr.Row():
                 rename = gr.Button(label("rename"), size="sm", min_width=80, elem_id="train-rename")
@@ -288,10 +301,16 @@ def download_links(studio: Studio, run: str | None, language: str) -> str:
         "checkpoint.safetensors": say("download_checkpoint", language),
         "losses.png": say("download_losses", language),
         "scores.png": say("download_scores", language),
+        "quality.png": say("download_quality", language),
+        "timeline.gif": say("download_film", language),
     }
-    files = [file for file in DOWNLOADS if file != "loss.txt" or saved.summary.epochs >= 1]
-    if saved.summary.kind == "slim":
-        files = files[:1]
+    there = {
+        "loss.txt": saved.summary.kind == "full" and saved.summary.epochs >= 1,
+        "history.csv": saved.summary.kind == "full",
+        "quality.png": saved.summary.config.dataset == report.DATASET,
+        "timeline.gif": bool(studio.timeline(run).steps()),
+    }
+    files = [file for file in DOWNLOADS if there.get(file, True)]
     links = "".join(
         f'<a href="{download_address(run, file)}" download>{escape(words.get(file, file))}</a>'
         for file in files

@@ -1,0 +1,115 @@
+"""How soon digits are how good: `fast` with three seeds against the document's ten epochs.
+
+Frechet distances of 10,000 digits by the project's judge; time spent judging does not count as training.
+Also draws docs/side-by-side.png.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from benchmarks import document
+from benchmarks.speed import trainer_of
+from gan import plots
+from gan.judge import report
+from gan.judge.metrics import Gaussian, frechet_distance
+from gan.judge.network import judge
+from gan.precision import available_cores
+from gan.sampling import Images, SampleRequest, sample
+from gan.trainer import Trainer
+
+SEEDS = (0, 1, 2)
+MARKS = (5, 15, 30, 60)  # seconds of training
+PICTURED = (5, 15, 60)
+LOOK_SECONDS = 0.25  # between looks until the document's quality is reached
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "side-by-side.png"
+_SHOWN, _COLUMNS = 24, 6
+_MARGIN = 16
+
+
+def measure() -> dict[str, list[float]]:
+    """Distances and seconds; one value for each seed."""
+    torch.set_num_threads(available_cores())
+    with document.loader() as batches:
+        theirs, their_seconds, their_pictures = _document(batches)
+    figures: dict[str, list[float]] = {
+        "the document after 10 epochs, distance": [theirs],
+        "the document's 10 epochs, s": [their_seconds],
+        "real digits, distance": [report.floor(report.FULL_COUNT)],
+    }
+    our_pictures: dict[int, Images] = {}
+    for seed in SEEDS:
+        trainer = trainer_of("fast", seed=seed, length=max(MARKS))
+        reached = _train_until(trainer, lambda trainer: _distance(_digits(trainer)) <= theirs)
+        figures.setdefault("fast reaches the document's, s", []).append(reached)
+        figures.setdefault("the document's time over that, ratio", []).append(their_seconds / reached)
+        for mark in MARKS:
+            _train_to(trainer, mark)
+            digits = _digits(trainer)
+            if seed == SEEDS[0]:
+                our_pictures[mark] = digits[:_SHOWN]
+            distance = _distance(digits)
+            figures.setdefault(f"fast after {mark} s, distance", []).append(distance)
+            figures.setdefault(f"the document's over fast after {mark} s, ratio", []).append(
+                theirs / distance
+            )
+    _draw([their_pictures, our_pictures])
+    return figures
+
+
+def _document(
+    batches: "torch.utils.data.DataLoader[list[torch.Tensor]]",
+) -> tuple[float, float, dict[int, Images]]:
+    """The distance after the document's ten epochs, how long they took, and its digits on the way."""
+    loop, seconds, pictures = document.Loop(batches), 0.0, {}
+    for _ in range(document.EPOCHS * (60_000 // document.BATCH)):
+        started = time.perf_counter()
+        loop.step()
+        seconds += time.perf_counter() - started
+        for mark in PICTURED:
+            if seconds >= mark and mark not in pictures:
+                pictures[mark] = loop.digits(_SHOWN)
+    return _distance(loop.digits(report.FULL_COUNT)), seconds, pictures
+
+
+def _train_until(trainer: Trainer, done: Callable[[Trainer], bool]) -> float:
+    """Seconds of training until `done`, which is asked every LOOK_SECONDS of them."""
+    while True:
+        _train_to(trainer, trainer.seconds + LOOK_SECONDS)
+        if done(trainer):
+            return trainer.seconds
+
+
+def _train_to(trainer: Trainer, seconds: float) -> None:
+    while trainer.seconds < seconds:
+        trainer.step()
+
+
+def _digits(trainer: Trainer) -> Images:
+    return sample(trainer.networks("bench"), SampleRequest(count=report.FULL_COUNT))
+
+
+def _distance(images: Images) -> float:
+    return frechet_distance(Gaussian.of(judge(images)[0]), report.reference()[0])
+
+
+def _draw(rows: list[dict[int, Images]]) -> None:
+    """The digits of PICTURED side by side: the document's above, ours below."""
+    sheets = [
+        [Image.open(io.BytesIO(plots.grid_png(row[mark], _COLUMNS))).convert("L") for mark in PICTURED]
+        for row in rows
+    ]
+    width, height = sheets[0][0].size
+    page = Image.new(
+        "L",
+        (len(PICTURED) * (width + _MARGIN) - _MARGIN, len(rows) * (height + _MARGIN) - _MARGIN),
+        255,
+    )
+    for y, row in enumerate(sheets):
+        for x, sheet in enumerate(row):
+            page.paste(sheet, (x * (width + _MARGIN), y * (height + _MARGIN)))
+    page.save(PICTURE)
