@@ -38,6 +38,11 @@ def is_moment(step: int) -> bool:
     return place < len(_MOMENTS) and _MOMENTS[place] == step
 
 
+def draw(networks: Networks) -> bytes:
+    """PNG of the digits that a generator writes now."""
+    return plots.sketch_png(sample(networks, SampleRequest(SEED, DIGITS)), COLUMNS)
+
+
 class Timeline:
     """The pictures in one folder, which need not exist."""
 
@@ -52,9 +57,8 @@ class Timeline:
         """
         if step == _MOMENTS[0]:
             shutil.rmtree(self._folder, ignore_errors=True)
-        images = sample(networks, SampleRequest(SEED, DIGITS))
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._path(step).write_bytes(plots.sketch_png(images, COLUMNS))
+        self._path(step).write_bytes(draw(networks))
 
     def steps(self) -> list[int]:
         """The steps of which there is a picture, in order."""
@@ -73,12 +77,12 @@ class Timeline:
         except FileNotFoundError:
             return None
 
-    def gif(self) -> bytes | None:
-        """All pictures as one GIF that repeats and rests on the last; None if there is no picture."""
-        pictures = [self.picture(step) for step in self.steps()]
-        frames = [_frame(picture) for picture in pictures if picture is not None]
-        if not frames:
+    def gif(self, last: bytes) -> bytes | None:
+        """All pictures and a `last` one as a GIF that repeats and rests there; None if nothing is kept."""
+        kept = [picture for picture in map(self.picture, self.steps()) if picture is not None]
+        if not kept:
             return None
+        frames = [_frame(picture) for picture in (*kept, last)]
         target = io.BytesIO()
         durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_FRAME_MS]
         frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

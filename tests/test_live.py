@@ -225,7 +225,8 @@ def test_moments_after_the_step_that_a_run_was_resumed_from_are_not_shown(watche
         watched.studio.store.timeline("mine").keep(step, watched.trainer.networks("mine"))
     assert snapshot.steps == 2
     film = watched.client.get("/gradio_api/gan/run/mine/timeline").json()
-    assert [step for step, _ in film["moments"]] == [1, 2]
+    assert [step for step, _ in film["moments"]] == [1, 2]  # and the second is drawn anew
+    assert "picture/" in film["moments"][1][1]
 
 
 def test_a_slim_run_has_its_curves_over_its_own_steps(watched: Watched) -> None:

@@ -42,7 +42,15 @@ def test_the_digit_picker_counts_only_where_labels_are_known(
     networks: Networks, unlabelled: Networks
 ) -> None:
     assert request_of(networks, 1, 20.0, 1, "ema", "7").digit == 7
-    assert request_of(networks, 1, 20.0, 1, "ema", "table").table
+    tables = [request_of(networks, 1, count, 1, "ema", "table") for count in (1, 20.0, 64, 256)]
+    assert [(request.table, request.count) for request in tables] == [
+        (True, 10),
+        (True, 20),
+        (True, 60),
+        (True, 250),
+    ]
+    with pytest.raises(ConfigError, match="count is 0"):
+        request_of(networks, 1, 0, 1, "ema", "table")
     asked = request_of(unlabelled, 1, 20.0, 1, "ema", "7")
     assert (asked.digit, asked.table, asked.count) == (None, False, 20)
 

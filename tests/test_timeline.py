@@ -12,7 +12,7 @@ from gan.config import recipe
 from gan.data import Digits
 from gan.runs import RunStore
 from gan.sampling import SampleRequest, sample
-from gan.timeline import Timeline, is_moment
+from gan.timeline import Timeline, draw, is_moment
 from gan.trainer import Trainer
 
 
@@ -76,21 +76,23 @@ def test_a_new_run_of_the_same_name_forgets_the_old_pictures(digits: Digits, tmp
 
 def test_the_gif_shows_every_moment_and_rests_on_the_last(digits: Digits, tmp_path: Path) -> None:
     timeline, training = Timeline(tmp_path / "timeline"), trainer(digits)
-    assert timeline.gif() is None
+    assert timeline.gif(b"") is None
     for step in (1, 2, 4):
         training.step()
         timeline.keep(step, training.networks("run"))
-    film = Image.open(io.BytesIO(timeline.gif() or b""))
-    assert film.n_frames == 3
+    training.step()
+    last = draw(training.networks("run"))
+    film = Image.open(io.BytesIO(timeline.gif(last) or b""))
+    assert film.n_frames == 4
     assert film.info["loop"] == 0
     durations = []
-    for frame in range(3):
+    for frame in range(4):
         film.seek(frame)
         durations.append(film.info["duration"])
-        still = pixels(timeline.picture((1, 2, 4)[frame]))
+        still = pixels(last if frame == 3 else timeline.picture((1, 2, 4)[frame]))
         shown = np.asarray(film.convert("L"), np.int16)[::2, ::2]
         assert np.abs(shown - still).max() <= 2
-    assert durations[2] > 10 * durations[0]
+    assert durations[3] > 10 * durations[0]
 
 
 def test_a_folder_that_cannot_be_written_stops_no_run(

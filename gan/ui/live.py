@@ -26,7 +26,7 @@ from gan.ui.text import say, say_error
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
 GRID_SEED, GRID_DIGITS, GRID_COLUMNS = timeline.SEED, timeline.DIGITS, timeline.COLUMNS
-SHOWCASE = BUNDLED / "fast-1-minute" / "grid.png"  # digits to look at before the first run
+SHOWCASE = BUNDLED / "best" / "grid.png"  # digits to look at before the first run
 SHOWCASE_ADDRESS = f"{BASE}/showcase.png"
 _KEPT_BYTES = 48 * 2**20
 

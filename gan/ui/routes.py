@@ -19,6 +19,7 @@ from gan.judge import report
 from gan.past import Past
 from gan.runs import planned_epochs
 from gan.studio import Studio
+from gan.timeline import draw
 from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
 from gan.ui.text import language_of
 
@@ -63,7 +64,7 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
 
     def timeline(request: Request) -> Response:
         try:
-            film = _film(studio.past(request.path_params["run"]), pictures)
+            film = _film(studio, pictures, request.path_params["run"])
         except GanError as error:
             return PlainTextResponse(str(error), 404, _FRESH)
         return JSONResponse(film, headers=_FRESH) if film else PlainTextResponse("", 404, _FRESH)
@@ -93,16 +94,18 @@ DOWNLOADS = (
 )  # fmt: skip
 
 
-def _film(past: Past, pictures: PictureStore) -> dict[str, object] | None:
-    """What gan/ui/timeline.js needs: the moments, the loss plot, and where in it steps lie."""
-    curves, steps = past.curves, [step for step in past.timeline.steps() if step <= past.steps]
+def _film(studio: Studio, pictures: PictureStore, run: str) -> dict[str, object] | None:
+    """What gan/ui/timeline.js needs: the moments, the present one last, and the plot with its edges."""
+    past = studio.past(run)
+    curves, steps = past.curves, [step for step in past.timeline.steps() if step < past.steps]
     if not steps or not len(curves):
         return None
-    folder = f"{BASE}/run/{quote(past.run)}"
+    folder = f"{BASE}/run/{quote(run)}"
     left, right = plots.PLOT_EDGES
+    moments = [(step, f"{folder}/timeline/{step}.png?v={past.timeline.version}") for step in steps]
     return {
-        "run": past.run,
-        "moments": [(step, f"{folder}/timeline/{step}.png?v={past.timeline.version}") for step in steps],
+        "run": run,
+        "moments": [*moments, (past.steps, pictures.put(draw(studio.networks(run))))],
         "last": float(curves.steps[-1]),
         "plot": pictures.put(plots.loss_plot_png(curves)),
         "left": left,
@@ -131,7 +134,7 @@ def _download(studio: Studio, run: str, file: str) -> Response:
     if file == "history.csv":
         return PlainTextResponse(history_csv(past.history), headers=headers, media_type="text/csv")
     if file == "timeline.gif":
-        film = past.timeline.gif()
+        film = past.timeline.gif(draw(studio.networks(run)))
         return Response(film, headers=headers, media_type="image/gif") if film else PlainTextResponse("", 404)
     return _png(_plot(file, past), headers)
 

@@ -85,7 +85,10 @@ def request_of(
         ConfigError: names the value and what is allowed.
     """
     wanted, table = digit_choice(digit if networks.conditional else _MIXED)
-    return SampleRequest(seed, number(count), truncation, wanted, table, weights, int(COUNTS.high))
+    count = number(count)
+    if table and count in COUNTS:
+        count = max(CLASSES, count - count % CLASSES)  # whole rows
+    return SampleRequest(seed, count, truncation, wanted, table, weights, int(COUNTS.high))
 
 
 def digit_choice(choice: str) -> tuple[int | None, bool]:

@@ -45,7 +45,9 @@ def timeline_choices(studio: Studio, chosen: str | None, language: str) -> Any:
 
 
 def _html() -> str:
-    words = "".join(f' data-step-{name}="{escape(say("timeline_step", name))}"' for name in LANGUAGES)
+    words = "".join(  # the script fills in the step
+        f' data-step-{name}="{escape(say("timeline_step", name, step="{step}"))}"' for name in LANGUAGES
+    )
     play, slider, digits, losses = (
         escape(say(key, "en")) for key in ("timeline_play", "timeline_slider", "grid_alt", "loss_alt")
     )
