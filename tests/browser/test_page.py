@@ -39,7 +39,7 @@ def open_page(page: Page, address: str, tab: str = "Train") -> None:
 
 def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server: Any, page: Page) -> None:
     open_page(page, server.address)
-    assert "real" in src(page, "train-grid")
+    assert "showcase" in src(page, "train-grid")
     page.locator("#train-length input").fill("600")
     page.click("#train-start")
     wait_for(lambda: src(page, "train-loss-plot") and src(page, "train-score-plot"))
@@ -72,7 +72,7 @@ def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server:
     server.end(signal.SIGKILL)
     server.start()
     open_page(page, server.address)
-    expect(page.locator("#train-runs")).to_contain_text("fast-1")
+    expect(page.locator("#train-runs")).to_contain_text("fast-1 ·")
     expect(page.locator("#train-runs")).to_contain_text(f"step {last}")
     page.click("#train-resume")
     wait_for(lambda: step(page) >= last)
@@ -176,7 +176,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.locator("#train-length input").fill("1")
     page.click("#train-start")
     runs = page.locator("#train-runs")
-    expect(runs).to_contain_text("fast-1", timeout=60_000)
+    expect(runs).to_contain_text("fast-1 ·", timeout=60_000)
     expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
     with page.expect_download() as download:
         page.get_by_role("link", name="checkpoint").click()
@@ -187,7 +187,7 @@ def test_saved_runs_are_downloaded_renamed_deleted_uploaded_and_lend_their_weigh
     page.locator("#train-new-name textarea, #train-new-name input").fill("first")
     page.click("#train-rename")
     expect(runs).to_contain_text("first ·")
-    expect(runs).not_to_contain_text("fast-1")
+    expect(runs).not_to_contain_text("fast-1 ·")
 
     with page.expect_file_chooser() as chooser:
         page.click("#train-upload")
@@ -236,7 +236,7 @@ def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: 
     expect(page.locator("#train-sentence")).to_contain_text("does not answer", timeout=20_000)
     server.start()
     expect(page.locator("#train-sentence")).to_contain_text("Press Start", timeout=60_000)
-    expect(page.locator("#train-runs")).to_contain_text("fast-1")
+    expect(page.locator("#train-runs")).to_contain_text("fast-1 ·")
     page.locator("#train-length input").fill("600")
     page.click("#train-resume")
     expect(page.locator("#train-pause")).to_be_visible()
@@ -246,7 +246,7 @@ def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: 
 
 def test_the_sample_tab_shows_what_was_trained_while_it_was_hidden(server: Any, page: Page) -> None:
     open_page(page, server.address, "Sample")
-    expect(page.locator("#sample-grid")).to_contain_text("There is no generator yet")
+    expect(page.locator("#sample-grid")).to_contain_text("best · seed 0")
     page.get_by_role("tab", name="Train").click()
     page.locator("#train-length input").fill("1")
     page.click("#train-start")
@@ -262,6 +262,89 @@ def test_the_sample_tab_shows_what_was_trained_while_it_was_hidden(server: Any, 
     number.press("Enter")
     expect(page.locator("#sample-grid")).to_contain_text("seed 7.5")
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_digit_is_chosen_and_looked_at_close_up(server: Any, page: Page) -> None:
+    open_page(page, server.address, "Sample")
+    expect(page.locator("#sample-grid")).to_contain_text("best · seed 0")
+    picker = page.locator("#sample-digit")
+    expect(picker).to_be_visible()
+
+    def picture_after(action: Any) -> str:
+        before = src(page, "sample-grid")
+        action()
+        wait_for(lambda: src(page, "sample-grid") not in ("", before))
+        return src(page, "sample-grid")
+
+    seven = picture_after(lambda: picker.get_by_label("7", exact=True).check())
+    table = picture_after(lambda: picker.get_by_label("table of all").check())
+    assert seven != table
+
+    closeup = page.locator("#sample-closeup")
+    expect(closeup).to_contain_text("Click a digit")
+    image = page.locator("#sample-grid img")
+    wait_for(lambda: image.evaluate("image => image.complete && image.naturalWidth"))
+    box = image.bounding_box()
+    assert box
+    image.click(position={"x": box["width"] * 0.75, "y": 10})  # the eighth of ten columns
+    expect(closeup).to_contain_text("Digit 8")
+    expect(closeup.locator("dd").nth(1)).to_contain_text("7 ")
+    expect(closeup.locator(".gan-near img")).to_have_count(2, timeout=120_000)
+    image.press("ArrowLeft")
+    image.press("Enter")
+    expect(closeup).to_contain_text("Digit 7")
+
+    page.locator("#sample-source input").click()
+    page.get_by_role("option", name="fast-1-minute").click()
+    expect(page.locator("#sample-grid")).to_contain_text("fast-1-minute")
+    expect(picker).to_be_hidden()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_the_timeline_scrubs_plays_and_makes_a_film(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("3")
+    page.click("#train-start")
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.locator("#timeline-run input")).to_have_value(re.compile("fast-1 ·"))
+    slider, scene = page.locator("#timeline input[type=range]"), page.locator("#timeline .scene")
+    wait_for(lambda: int(slider.get_attribute("max") or 0) > 10)
+    said = page.locator("#timeline output")
+    last, cursor = said.inner_text(), page.locator(".gan-cursor i")
+    place = cursor.bounding_box()
+    wait_for(lambda: scene.get_attribute("src"))
+    shown = scene.get_attribute("src")
+    slider.fill("0")
+    expect(said).to_have_text("step 1")
+    wait_for(lambda: scene.get_attribute("src") != shown)
+    moved = cursor.bounding_box()
+    assert place
+    assert moved
+    assert moved["x"] < place["x"] - 100
+    page.click("#timeline .play")
+    expect(said).to_have_text(last, timeout=20_000)
+    with page.expect_download() as download:
+        page.click("#timeline .gif")
+    assert download.value.suggested_filename == "fast-1-timeline.gif"
+    assert download.value.path().read_bytes().startswith(b"GIF8")
+
+    page.locator("#timeline-run input").click()
+    page.get_by_role("option", name="classic-10-epochs").click()
+    expect(said).to_have_text("step 4,680")
+
+
+def test_a_loss_is_chosen_on_the_page(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("1")
+    page.locator("#train-settings button").first.click()
+    page.locator("#train-loss input").click()
+    page.get_by_role("option", name="hinge").click()
+    page.locator("#train-r1 input").fill("0.5")
+    page.click("#train-start")
+    expect(page.locator("#train-sentence")).to_contain_text("finished", timeout=60_000)
+    config = checkpoint.read_summary(server.folder / "fast-1" / "checkpoint.safetensors").config
+    assert (config.loss, config.r1) == ("hinge", 0.5)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
