@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from gan.history import COLUMNS, History
-from gan.plots import COLOR_D, COLOR_G, _spread, grid_png, loss_plot_png, score_plot_png
+from gan.history import COLUMNS, LOOK_COLUMNS, History
+from gan.plots import (
+    COLOR_D,
+    COLOR_G,
+    _spread,
+    grid_png,
+    loss_plot_png,
+    quality_plot_png,
+    score_plot_png,
+    sketch_png,
+)
 
 PLOTS = [loss_plot_png, score_plot_png]
 
@@ -164,3 +173,37 @@ def test_plots_drawn_by_four_threads_at_once_are_the_plots_drawn_alone():
     assert alone[0] != alone[1]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(draw, range(4))) == alone
+
+
+def test_the_quality_plot_shows_distance_noise_and_floor() -> None:
+    looks = np.zeros((6, len(LOOK_COLUMNS)), np.float32)
+    looks[:, 0] = [10, 100, 200, 400, 800, 1600]
+    looks[:, 1], looks[:, 2] = [500, 200, 90, 30, 12, 8], 2
+    drawn = opened(quality_plot_png(looks, 3.0)).convert("RGBA")
+    assert drawn.size == (800, 368)
+    pixels = np.asarray(drawn, np.int16)
+    orange = np.array([int(COLOR_G[place : place + 2], 16) for place in (1, 3, 5)])
+    near = (np.abs(pixels[..., :3] - orange).max(-1) < 40) & (pixels[..., 3] > 128)
+    columns = np.flatnonzero(near.any(0))
+    assert columns[0] < 120
+    assert columns[-1] > 600
+    left = np.flatnonzero(near[:, columns[0] + 5 : columns[0] + 15].any(1)).mean()
+    right = np.flatnonzero(near[:, 640:680].any(1)).mean()
+    assert right > left + 50  # it falls, and the picture's rows count downwards
+    higher = quality_plot_png(looks, 6.0)
+    assert higher != quality_plot_png(looks, 3.0)
+
+
+def test_one_look_and_a_look_below_the_floor_can_be_drawn() -> None:
+    looks = np.zeros((1, len(LOOK_COLUMNS)), np.float32)
+    looks[:, 1] = 0.0
+    assert opened(quality_plot_png(looks, 3.0)).size == (800, 368)
+
+
+def test_a_sketch_is_the_grid_in_sixteen_shades_and_small() -> None:
+    images = pictures(64)
+    sketch = opened(sketch_png(images, 8))
+    assert np.asarray(sketch.convert("L")).shape == (231, 231)
+    assert np.abs(np.asarray(sketch.convert("L"), np.int16)[:28, :28] - images[0]).max() <= 9
+    assert len(np.unique(np.asarray(sketch.convert("L")))) <= 16
+    assert len(sketch_png(images, 8)) < 0.6 * len(grid_png(images, 8, scale=1))
