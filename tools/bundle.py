@@ -17,10 +17,7 @@ RUNS = {
     "fast-1-minute": ["--recipe", "fast", "--seconds", "60"],
     "conditional-1-minute": ["--recipe", "conditional", "--seconds", "60"],
     "classic-10-epochs": ["--recipe", "classic", "--epochs", "10"],
-    "best": [
-        "--recipe", "dcgan", "--epochs", "25", "--set", "conditional=true",
-        "--set", "decay=0.5", "--set", "ema=0.999", "--set", "lr_g=0.0007", "--set", "lr_d=0.0007",
-    ],
+    "best": ["--recipe", "conditional", "--epochs", "50", "--set", "decay=0.5", "--set", "ema=0.999"],
 }  # fmt: skip
 
 
