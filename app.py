@@ -4,6 +4,7 @@ It is short because everything else has a place of its own: the engine in gan/, 
 """
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -20,9 +21,8 @@ def main() -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    ending: list[
-        int
-    ] = []  # not an Event: its lock would stop a second signal that comes while the first is noted
+    # Not an Event: its lock would stop a second signal that comes while the first is noted.
+    ending: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda received, _: ending.append(received))
     try:
@@ -48,4 +48,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # A thread that draws or judges may be inside torch, which aborts if the interpreter ends around it.
+    os._exit(status)

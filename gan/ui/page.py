@@ -64,8 +64,12 @@ def _connect(
     outputs = [*lists, train.links]
     train.status.runs_changed(speaking(refresh), [*lists, language], outputs, **quiet)
 
-    for started in train.started:  # whoever starts a run wants to see its digits
-        started.success(lambda: LIVE, None, sampling.source, **quiet)
+    def turn_to(run: str, language: str) -> Any:
+        """Whoever starts a run wants to see its digits."""
+        return LIVE, timeline_tab.timeline_choices(studio, None, language, choose=run)
+
+    for started in train.started:
+        started.success(speaking(turn_to), [train.runs, language], [sampling.source, past.run], **quiet)
 
     def follow(following: bool, source: str, *rest: Any) -> Any:
         if not following or source != LIVE:

@@ -250,17 +250,14 @@ def _connect_closeup(
 
 
 def source_choices(studio: Studio, chosen: str, language: str) -> Any:
-    """An update of the menu of generators that keeps the choice where it still exists."""
+    """An update of the menu of generators; another one is chosen only where the choice is gone."""
     runs = [run for run in studio.runs() if run.saved and run.saved.summary]
-    snapshot = studio.snapshot
-    live = bool(snapshot and snapshot.networks)
     names = [run.name for run in runs]
-    if chosen not in names and not live and names:
-        chosen = names[0]
-    elif chosen not in names:
-        chosen = LIVE
-    lines = [(run_line(run, language), run.name) for run in runs]
-    return gr.Dropdown(choices=[(say("source_live", language), LIVE), *lines], value=chosen)
+    live = bool(studio.snapshot and studio.snapshot.networks)
+    choices = [(say("source_live", language), LIVE), *((run_line(run, language), run.name) for run in runs)]
+    if chosen in names or (chosen == LIVE and live):
+        return gr.Dropdown(choices=choices)  # without a value, which a click may have changed meanwhile
+    return gr.Dropdown(choices=choices, value=LIVE if live or not names else names[0])
 
 
 def _grid_html() -> str:

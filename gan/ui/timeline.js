@@ -12,6 +12,7 @@ const MS_PER_MOMENT = 100;
 const REFRESH_MS = 3000;
 let film = null; // {run, moments: [[step, url]], last, plot, left, right, gif}
 let pictures = [];
+let wanted = null; // the run that was asked for, which may have no pictures yet
 let player = null;
 
 const showMoment = () => {
@@ -47,8 +48,10 @@ slider.addEventListener("input", () => {
 
 const load = async (run) => {
   stop();
+  wanted = run;
   const answer = run && (await fetch(`gradio_api/gan/run/${encodeURIComponent(run)}/timeline`, { cache: "no-store" }));
   const found = answer && answer.ok ? await answer.json() : null;
+  if (wanted !== run) return; // another one was chosen meanwhile
   box.toggleAttribute("data-nothing", !found);
   if (!found) return;
   const atEnd = !film || film.run !== run || slider.value === slider.max;
@@ -64,7 +67,7 @@ const load = async (run) => {
 // A run that trains grows while it is watched; its newest moments come every few seconds.
 let loadedAt = Date.now();
 window.ganTimelineMoved = (run) => {
-  if (!film || film.run !== run || player || !box.offsetParent || Date.now() - loadedAt < REFRESH_MS) return;
+  if (wanted !== run || player || !box.offsetParent || Date.now() - loadedAt < REFRESH_MS) return;
   loadedAt = Date.now();
   load(run);
 };

@@ -36,12 +36,17 @@ def show_on(tab: gr.Tab, timeline: TimelineTab) -> None:
     tab.select(None, timeline.run, js=_SHOW)
 
 
-def timeline_choices(studio: Studio, chosen: str | None, language: str) -> Any:
-    """An update of the menu of runs with pictures of their past; keeps the choice where it still exists."""
-    runs = [run for run in studio.runs() if studio.timeline(run.name).steps()]
+def timeline_choices(studio: Studio, chosen: str | None, language: str, choose: str | None = None) -> Any:
+    """An update of the menu of runs with pictures of their past.
+
+    It changes the choice only to `choose`, or where the choice is gone.
+    """
+    runs = [run for run in studio.runs() if run.snapshot or studio.timeline(run.name).steps()]
     names = [run.name for run in runs]
-    value = chosen if chosen in names else (names[0] if names else None)
-    return gr.Dropdown(choices=[(run_line(run, language), run.name) for run in runs], value=value)
+    choices = [(run_line(run, language), run.name) for run in runs]
+    if choose is None and chosen in names:
+        return gr.Dropdown(choices=choices)
+    return gr.Dropdown(choices=choices, value=choose or (names[0] if names else None))
 
 
 def _html() -> str:

@@ -284,12 +284,14 @@ def run_line(run: Listed, language: str) -> str:
     return line
 
 
-def run_choices(studio: Studio, chosen: str | None, language: str) -> Any:
-    """An update of the list of runs that keeps the choice, or falls back to the newest run."""
+def run_choices(studio: Studio, chosen: str | None, language: str, choose: str | None = None) -> Any:
+    """An update of the list of runs; it changes the choice only to `choose`, or where the choice is gone."""
     runs = studio.runs()
     names = [run.name for run in runs]
-    value = chosen if chosen in names else (names[0] if names else None)
-    return gr.Radio(choices=[(run_line(run, language), run.name) for run in runs], value=value)
+    choices = [(run_line(run, language), run.name) for run in runs]
+    if choose is None and chosen in names:
+        return gr.Radio(choices=choices)  # without a value, which a click may have changed meanwhile
+    return gr.Radio(choices=choices, value=choose or (names[0] if names else None))
 
 
 def download_links(studio: Studio, run: str | None, language: str) -> str:
@@ -337,7 +339,7 @@ def _connect(
 ) -> list[Any]:
     def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
         run = studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
-        return run_choices(studio, run, rest[-1])
+        return run_choices(studio, None, rest[-1], choose=run)
 
     def resume_run(chosen: str | None, length: Any, unit: str, language: str) -> None:
         active = studio.snapshot
@@ -349,7 +351,7 @@ def _connect(
 
     def from_weights(chosen: str | None, length: Any, unit: str, name: str, language: str) -> Any:
         run = studio.start_from_weights(_chosen(chosen, language), number(length), unit, name or "")
-        return run_choices(studio, run, language)
+        return run_choices(studio, None, language, choose=run)
 
     def fill(chosen: str) -> list[Any]:
         return [getattr(recipe(chosen), field) for field in _SETTINGS]
@@ -406,7 +408,7 @@ def _connect(
 def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: Any, on: Any) -> None:
     def rename(chosen: str | None, new_name: str, language: str) -> Any:
         name = studio.rename(_chosen(chosen, language), new_name)
-        return run_choices(studio, name, language), ""
+        return run_choices(studio, None, language, choose=name), ""
 
     def ask(chosen: str | None, language: str) -> Any:
         name = _chosen(chosen, language)
@@ -418,7 +420,7 @@ def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: An
 
     def upload(path: str, language: str) -> Any:
         name = studio.take_in(Path(path))
-        return run_choices(studio, name, language)
+        return run_choices(studio, None, language, choose=name)
 
     on(runs.rename, rename, [runs.list, runs.new_name], [runs.list, runs.new_name])
     on(runs.delete, ask, [runs.list], [runs.question, runs.question_text, runs.asked])
