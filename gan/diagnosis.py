@@ -13,6 +13,8 @@ _RECENT_STEPS = 200
 _SURE = 0.93  # D's mean verdict is right with this certainty on both sides: nothing left to learn from
 _FOOLED = 0.55
 _FEW_DIGITS = 7
+_BLOWN_UP = 100.0  # a loss of D that no healthy run of any loss comes near
+_BLOWN_UP_STEPS = 20
 _PROBABILITIES = ("non-saturating", "minimax")  # losses under which D's scores are probabilities
 
 
@@ -32,6 +34,9 @@ def diagnose(config: RunConfig, history: History, looks: Array) -> Diagnosis:
     """
     if len(history) < EARLY_STEPS:
         return Diagnosis("early")
+    loss = float(np.abs(history.column("loss_d")[-_BLOWN_UP_STEPS:]).mean())
+    if not loss < _BLOWN_UP:  # NaN is not, either
+        return Diagnosis("diverged", {}, _rates(config.lr_g / 10, config.lr_d / 10))
     real, fake = (float(history.column(name)[-_RECENT_STEPS:].mean()) for name in ("d_real", "d_fake"))
     rates = config.lr_g, config.lr_d
     if config.loss in _PROBABILITIES:

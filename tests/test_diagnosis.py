@@ -15,9 +15,9 @@ from gan.trainer import Trainer
 from gan.ui.text import TEXT
 
 
-def history(d_real: float, d_fake: float, steps: int = 400) -> History:
+def history(d_real: float, d_fake: float, steps: int = 400, loss_d: float = 1.0) -> History:
     made = History()
-    made.extend(np.tile(np.array([[1.0, 1.0, d_real, d_fake, 0.01]], np.float32), (steps, 1)))
+    made.extend(np.tile(np.array([[loss_d, 1.0, d_real, d_fake, 0.01]], np.float32), (steps, 1)))
     return made
 
 
@@ -37,6 +37,8 @@ CONFIG = recipe("fast")
         ((history(0.6, 0.4), looks(90, 60, 40, 30, 20, 15)), "learning"),
         ((history(0.6, 0.4), looks(90, 30, 8, 8, 8, 8, 8, 8.2)), "steady"),
         ((history(0.99, 0.01), looks(90)), "d-wins"),
+        ((history(0.5, 0.5, loss_d=4000.0), looks(90)), "diverged"),
+        ((history(0.5, 0.5, loss_d=np.nan), looks(90)), "diverged"),
         ((history(0.4, 0.7), looks(90)), "g-wins"),
         ((history(0.6, 0.4), looks(90, 90, 90, 90, shares=(0.9, 0.1, *([0.0] * 8)))), "collapsed"),
     ],
@@ -63,6 +65,7 @@ def test_scores_of_a_critic_are_not_taken_for_probabilities() -> None:
     [
         ({}, 150, "learning"),
         ({"lr_g": 1e-6, "lr_d": 2e-3}, 150, "d-wins"),
+        ({"loss": "wgan-gp", "lr_g": 0.1, "lr_d": 0.1}, 150, "diverged"),
     ],
 )
 def test_recorded_runs_are_understood(changes: dict[str, float], steps: int, key: str) -> None:

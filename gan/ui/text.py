@@ -174,6 +174,10 @@ TEXT = {
         "The game is balanced; digits get better only slowly now.",
         "双方势均力敌;数字现在只会缓慢变好。",
     ),
+    "diagnosis_diverged": (
+        "The losses have blown up: neither network learns any more. Start anew with lower learning rates.",
+        "损失已经失控:两个网络都不再学习。请用更低的学习率重新开始。",
+    ),
     "diagnosis_d_wins": (
         "D is winning: it spots {spotted} % of the fakes, so G gets little to learn from. "
         "Try a lower learning rate for D.",
