@@ -57,9 +57,9 @@ def measure() -> dict[str, list[float]]:
             digits = _digits(trainer)
             if seed == SEEDS[0]:
                 our_pictures[mark] = digits[:_SHOWN]
-            distance, row = _distance(digits), f"fast after {mark} s, "
-            figures.setdefault(f"{row}distance", []).append(distance)
-            figures.setdefault(f"the document's over {row}ratio", []).append(their_distance / distance)
+            distance, at = _distance(digits), f"fast after {mark} s"
+            figures.setdefault(f"{at}, distance", []).append(distance)
+            figures.setdefault(f"{at}, document's over it", []).append(their_distance / distance)
     _draw([runs[0][2], our_pictures])
     return figures
 
