@@ -72,6 +72,8 @@ class Timeline:
 
     def picture(self, step: int) -> bytes | None:
         """PNG of the digits at `step`, one pixel for each of theirs; None if there is none."""
+        if not is_moment(step):  # nor may a stranger's number name any other file
+            return None
         try:
             return self._path(step).read_bytes()
         except FileNotFoundError:

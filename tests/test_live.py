@@ -166,6 +166,8 @@ def test_before_the_first_run_finished_digits_are_shown_and_no_plots(watched: Wa
         "run/absent/timeline/1.png",
         "run/..%2fmine/timeline",
         "run/mine/timeline/x.png",
+        f"run/mine/timeline/{'9' * 5000}.png",
+        "run/mine/timeline/-1.png",
     ],
 )
 def test_what_does_not_exist_is_not_found(watched: Watched, address: str) -> None:

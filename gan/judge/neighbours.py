@@ -16,7 +16,8 @@ from gan.judge.report import Images, real_digits
 COUNT = 6
 _ASKED = 200  # real test digits whose nearest training digits tell what distance is usual
 
-_preparing = Lock()
+# One for each: features take seconds, and a click that only wants pixels must not wait for them.
+_preparing_pixels, _preparing_features = Lock(), Lock()
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class _Space:
 
 def in_pixels(image: Images) -> Neighbours:
     """The training digits nearest to a digit uint8 (28, 28), pixels ranging from 0 to 1."""
-    with _preparing:
+    with _preparing_pixels:
         space = _pixel_space()
     found = space.neighbours(image.reshape(1, -1).astype(np.float32))
     return Neighbours(found.images, found.distance / 255, found.usual / 255)
@@ -57,7 +58,7 @@ def in_pixels(image: Images) -> Neighbours:
 
 def in_features(image: Images) -> Neighbours:
     """The training digits whose features are nearest; the first call judges all of them, some ten seconds."""
-    with _preparing:
+    with _preparing_features:
         space = _feature_space()
     return space.neighbours(judge(image[None])[0])
 

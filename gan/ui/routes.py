@@ -70,8 +70,11 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
         return JSONResponse(film, headers=_FRESH) if film else PlainTextResponse("", 404, _FRESH)
 
     def moment(request: Request) -> Response:
+        run, step = request.path_params["run"], request.path_params["step"]
+        if not re.fullmatch(r"[0-9]{1,12}", step):
+            return _png(None, _FRESH)
         try:
-            found = studio.timeline(request.path_params["run"]).picture(request.path_params["step"])
+            found = studio.timeline(run).picture(int(step))
         except GanError as error:
             return PlainTextResponse(str(error), 404, _FRESH)
         return _png(found, _FOREVER)
@@ -83,7 +86,7 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
         Route(f"/{BASE}/real/{{dataset}}/{{count:int}}.png", real),
         Route(f"/{BASE}/showcase.png", showcase),
         Route(f"/{BASE}/run/{{run}}/timeline", timeline),
-        Route(f"/{BASE}/run/{{run}}/timeline/{{step:int}}.png", moment),
+        Route(f"/{BASE}/run/{{run}}/timeline/{{step}}.png", moment),
         Route(f"/{BASE}/run/{{run}}/{{file}}", download),
     ]
 
