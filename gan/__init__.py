@@ -4,10 +4,14 @@ The house, from the front door down. Imports point down only.
 
     ui/            the page: one file per tab, live.py (what watchers poll), text.py (every word)
     cli.py         python -m gan train | sample | evaluate | export | runs
-    studio.py      the one shared object that page and endpoints talk to
-    worker.py      the background thread: one run at a time, snapshots, autosave
+    studio.py      the one shared object that page and endpoints talk to: which runs exist, and whose
+    worker.py      the background thread, on which several runs take turns
+    seat.py        a run's turn: train it, save, judge and show it
+    orders.py      what is wanted of a run, noted by any thread
     snapshot.py    what watchers see of a run, immutable
+    waiting.py     how long a run in line will have to wait
     autosave.py    when to save, so that saving stays under 2 % of training
+    housekeeping.py  the runs' share of the disk
     runs.py        RunStore: one directory per run under checkpoints/
     checkpoint.py  one safetensors file holds everything; checked before anything is built
     judge/         how good are these digits: Frechet distance, coverage, likelihood
@@ -21,6 +25,8 @@ The house, from the front door down. Imports point down only.
     networks.py    the generators and discriminators
     data.py        digits as one uint8 tensor
     config.py      RunConfig, RECIPES, ServerSettings: validated, the only defaults
+    visitors.py    who asks: signed tokens, and the presenter's key
+    limits.py      how often somebody may ask
     errors.py      everything that can go wrong, in words a person can act on
 """
 

@@ -202,36 +202,85 @@ def recipe(name: str) -> RunConfig:
     return RECIPES[name]
 
 
+_LOOPBACK = ("localhost", "::1")
+_BUCKET = Path("/data")  # where a Space mounts its storage
+
+
 @dataclass(frozen=True)
 class ServerSettings:
-    """How and where the page is served; read from the environment once, in app.py."""
+    """How, where and for whom the page is served; read from the environment once, in app.py.
+
+    A limit of 0 is no limit.
+    """
 
     host: str = "127.0.0.1"
     port: int = 7860
     checkpoints: Path = Path("checkpoints")
     data: Path = Path("data")  # where torchvision's datasets are looked for and put
     device: str = "auto"
-    autosave_seconds: float = 10.0
+    autosave_seconds: float = 10.0  # of training
+    shared: bool = False  # several people use the page: runs belong to those who started them
+    presenter_key: str = ""  # where there is one, only who knows it may train
+    secret: str = ""  # signs the visitors' tokens; empty means one that is kept beside the runs
+    active_runs: int = 8  # share the training thread
+    waiting_runs: int = 50
+    runs_per_visitor: int = 1  # active or waiting
+    minutes_per_run: float = 0.0  # of training, in one go
     upload_megabytes: int = 64
+    disk_megabytes: int = 0  # for all runs
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ServerSettings":
-        """Settings from HOST, PORT, GAN_CHECKPOINTS, GAN_DATA and GAN_DEVICE; gradio's own names for host and
-        port are the fallback.
+        """Settings from the environment.
+
+        HOST, PORT (gradio's own names are the fallback), GAN_CHECKPOINTS, GAN_DATA, GAN_DEVICE, GAN_SHARED,
+        GAN_PRESENTER_KEY, GAN_SECRET and the limits in _LIMITS. The page is shared unless it is only for this
+        machine; on a Space the limits are those of a public server.
 
         Raises:
             ConfigError: names the variable, its value and what is allowed.
         """
         default = cls()
         root = Path(__file__).resolve().parent.parent
-        variable = "PORT" if environment.get("PORT") else "GRADIO_SERVER_PORT"
-        port = environment.get(variable) or str(default.port)
-        if not port.isdecimal() or len(port) > 5 or int(port) not in Range(1, 65_535):
-            raise ConfigError("bad-environment", variable=variable, value=port, allowed="1 to 65535")
+        public = bool(environment.get("SPACE_ID"))
+        port = "PORT" if environment.get("PORT") else "GRADIO_SERVER_PORT"
+        host = environment.get("HOST") or environment.get("GRADIO_SERVER_NAME") or default.host
+        presenter_key = environment.get("GAN_PRESENTER_KEY", "")
+        only_here = host in _LOOPBACK or host.startswith("127.")
+        alone = only_here and not public and not presenter_key
+        bucket = _BUCKET if public and os.access(_BUCKET, os.W_OK) else root
         return cls(
-            host=environment.get("HOST") or environment.get("GRADIO_SERVER_NAME") or default.host,
-            port=int(port),
-            checkpoints=Path(environment.get("GAN_CHECKPOINTS") or root / default.checkpoints),
+            host=host,
+            port=int(_number(environment, port, default.port, Range(1, 65_535))),
+            checkpoints=Path(environment.get("GAN_CHECKPOINTS") or bucket / default.checkpoints),
             data=Path(environment.get("GAN_DATA") or root / default.data),
             device=environment.get("GAN_DEVICE") or default.device,
+            shared=bool(_number(environment, "GAN_SHARED", not alone, Range(0, 1))),
+            presenter_key=presenter_key,
+            secret=environment.get("GAN_SECRET", ""),
+            **{
+                name: _number(
+                    environment, variable, on_a_space if public else getattr(default, name), allowed
+                )
+                for name, (variable, on_a_space, allowed) in _LIMITS.items()
+            },
         )
+
+
+# field of ServerSettings: its variable, its value on a Space, what is allowed
+_LIMITS: dict[str, tuple[str, int, Range]] = {
+    "active_runs": ("GAN_ACTIVE_RUNS", 8, Range(1, 64)),
+    "waiting_runs": ("GAN_WAITING_RUNS", 50, Range(0, 10_000)),
+    "runs_per_visitor": ("GAN_RUNS_PER_VISITOR", 1, Range(0, 1000)),
+    "minutes_per_run": ("GAN_MINUTES_PER_RUN", 15, Range(0, 100_000)),
+    "upload_megabytes": ("GAN_UPLOAD_MEGABYTES", 48, Range(1, 512)),
+    "disk_megabytes": ("GAN_DISK_MEGABYTES", 5000, Range(0, 100_000_000)),
+}
+
+
+def _number(environment: Mapping[str, str], variable: str, default: int, allowed: Range) -> int:
+    """The whole number in an environment variable; one that is empty counts as left out."""
+    text = environment.get(variable) or str(int(default))
+    if not text.isdecimal() or len(text) > 9 or int(text) not in allowed:
+        raise ConfigError("bad-environment", variable=variable, value=text, allowed=str(allowed))
+    return int(text)

@@ -39,8 +39,14 @@ MESSAGES = {
     # training
     "not-finite": "{quantity} became {value} at step {step}: the training diverged. Continue from the last "
     "checkpoint with lower learning rates (now {lr_g} for G and {lr_d} for D).",
-    "already-training": "{run!r} is training. One run trains at a time: stop it before starting another.",
+    "already-training": "{run!r} is training, and you can have {allowed} at a time. Stop it first.",
     "nothing-active": "No run is active. Start one first.",
+    "not-active": "The run {run!r} is not active.",
+    "line-full": "{allowed} runs train or wait already. Try again when one has ended.",
+    "time-is-up": "{run!r} has trained {minutes} minutes, the limit here. It is saved and can be resumed.",
+    "paused-too-long": "{run!r} was paused for {minutes} minutes while others waited. It is saved and can be "
+    "resumed.",
+    "disk-full": "The runs on this server take {used} MB, and {allowed} MB is the limit. Delete a run first.",
     "cannot-pause": "{run!r} is {status}; only a run that is training can be paused.",
     "cannot-resume": "{run!r} is {status}; only a paused run can be resumed.",
     "cannot-step": "{run!r} is {status}; single steps need a paused run.",
@@ -55,6 +61,12 @@ MESSAGES = {
     "not-conditional": "{run!r} was not trained with labels, so no digit can be chosen.",
     "nothing-to-sample": "There is no generator yet. Train a run first.",
     "not-judged": "The judge knows the digits of {allowed} only; this run was trained on {dataset}.",
+    # visitors
+    "unknown-visitor": "This server does not know you. Reload the page; a program asks /visitor for a token.",
+    "not-yours": "The run {run!r} is somebody else's. You can watch it and sample from it.",
+    "presenter-only": "Only the presenter trains here. You can watch and sample.",
+    "wrong-key": "That is not the presenter's key.",
+    "too-many-requests": "That was too often: allowed is {allowed}. Wait a little.",
     # command line
     "wrong-output": "--out is {value!r}; it must end in .png or .npy.",
     "write-failed": "Could not write {file}: {reason}.",

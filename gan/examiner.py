@@ -23,7 +23,8 @@ class Examiner:
             return False
         if not snapshot.steps or trainer.seconds < self._due:
             return False
-        report.warm_up()
+        if not report.ready():
+            return False
         started = time.perf_counter()
         found = report.look(snapshot.networks)
         cost = time.perf_counter() - started

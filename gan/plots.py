@@ -117,9 +117,11 @@ def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
         axes.axhline(floor, color=INK, linestyle=":", linewidth=1.4)
         axes.set_xlim(0, max(2.0, float(steps[-1])))
         axes.set_ylim(floor / 2, max(100.0, float(distances.max()) * 1.5))
+        now = float(distances[-1])
         axes.annotate(
-            f"{distances[-1]:.3g}", (1.015, float(distances[-1])), xycoords=("axes fraction", "data"),
-            color=COLOR_G, va="center", fontsize=11, fontweight="bold", annotation_clip=False,
+            f"{now:.0f}" if now >= 100 else f"{now:.1f}", (1.015, now),
+            xycoords=("axes fraction", "data"), color=COLOR_G, va="center", fontsize=11, fontweight="bold",
+            annotation_clip=False,
         )  # fmt: skip
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())

@@ -1,5 +1,6 @@
 """RunStore: one directory per run under a root folder, each with one checkpoint and its loss.txt."""
 
+import contextlib
 import logging
 import math
 import re
@@ -25,6 +26,7 @@ BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints" / "bundled"
 CHECKPOINT_NAME = "checkpoint.safetensors"
 LOSS_NAME = "loss.txt"
 TIMELINE_NAME = "timeline"
+OWNER_NAME = "owner"  # who started the run: a Visitor's id
 _LOCKS = ".locks"  # beside the runs, so that a lock outlives renaming and deleting
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
@@ -38,6 +40,7 @@ class SavedRun:
     summary: Summary | None
     error: GanError | None = None
     bundled: bool = False  # came with the project: read-only
+    owner: str = ""  # a Visitor's id; empty is nobody's
 
 
 def checked_name(name: str) -> str:
@@ -102,11 +105,13 @@ class RunStore:
                 saved_at = path.stat().st_mtime
             except FileNotFoundError:
                 continue  # deleted since it was listed
+            name, summary, unreadable = path.parent.name, None, None
             try:
                 summary = checkpoint.read_summary(path)
-                runs.append(SavedRun(path.parent.name, saved_at, summary, bundled=bundled))
-            except CheckpointError as error:
-                runs.append(SavedRun(path.parent.name, saved_at, None, error, bundled))
+            except CheckpointError as found:
+                unreadable = found
+            owner = "" if bundled else self.owner(name)
+            runs.append(SavedRun(name, saved_at, summary, unreadable, bundled, owner))
         return runs
 
     def list(self) -> list[SavedRun]:
@@ -124,7 +129,7 @@ class RunStore:
         """
         path = self.root / _LOCKS / checked_name(name)
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, timeout=0, thread_local=False, is_singleton=True)
             lock.acquire()
         except Timeout as error:
@@ -169,8 +174,8 @@ class RunStore:
             raise RunError("run-bundled", run=name)
         return path
 
-    def save(self, name: str, trainer: Trainer) -> None:
-        """Write the run's checkpoint and its loss.txt.
+    def save(self, name: str, trainer: Trainer, owner: str = "") -> None:
+        """Write the run's checkpoint and its loss.txt, and beside them whose run it is.
 
         Raises:
             CheckpointError: the disk refused; the previous checkpoint is untouched.
@@ -178,7 +183,23 @@ class RunStore:
         """
         tensors = trainer.state()
         lines = loss_text(trainer.history, trainer.steps_per_epoch, planned_epochs(trainer.config))
-        self._write(name, Checkpoint(summary_of(trainer), tensors), lines)
+        self._write(name, Checkpoint(summary_of(trainer), tensors), lines, owner)
+
+    def owner(self, name: str) -> str:
+        """Whose saved run it is: a Visitor's id, or empty."""
+        try:
+            return (self.path(name).parent / OWNER_NAME).read_text()
+        except OSError:
+            return ""
+
+    def bytes_used(self) -> int:
+        """What everything under the root takes on the disk, bundled runs left out."""
+        total = 0
+        for path in self.root.rglob("*"):
+            if self._bundled not in path.parents:
+                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                    total += path.stat().st_size
+        return total
 
     def timeline(self, name: str) -> Timeline:
         """The pictures of a run's past, kept by `keep_moment`; empty for a run that has none."""
@@ -202,10 +223,12 @@ class RunStore:
         """Write the slim form of `source` as the run `name`."""
         self._write(name, checkpoint.slim(source), None)
 
-    def _write(self, name: str, content: Checkpoint, losses: str | None) -> None:
+    def _write(self, name: str, content: Checkpoint, losses: str | None, owner: str = "") -> None:
         path = self.path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if owner and self.owner(name) != owner:
+                checkpoint.write_atomically(path.parent / OWNER_NAME, owner.encode())
             for leftover in path.parent.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)  # from a save that was killed
             checkpoint.write(path, content.tensors, content.summary)
@@ -214,8 +237,8 @@ class RunStore:
         except OSError as error:
             raise CheckpointError("save-failed", run=name, reason=reason_of(error)) from error
 
-    def take_in(self, file: Path, name: str) -> Summary:
-        """Add a checkpoint from outside as the run `name`, after checking all of it.
+    def take_in(self, file: Path, name: str, owner: str = "") -> Summary:
+        """Add a checkpoint from outside as the run `name` of `owner`, after checking all of it.
 
         Raises:
             RunError: the name is taken. CheckpointError: the file is refused; nothing has changed.
@@ -228,7 +251,7 @@ class RunStore:
             per_epoch = max(1, round(content.summary.steps / content.summary.epochs))
             losses = loss_text(content.history, per_epoch, planned_epochs(content.summary.config))
         with self.hold(name):
-            self._write(name, content, losses)
+            self._write(name, content, losses, owner)
         return content.summary
 
     def rename(self, name: str, new_name: str) -> str:

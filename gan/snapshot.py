@@ -15,8 +15,9 @@ _SPEED_STEPS = 100  # the speed shown is the mean over this many recent steps
 
 
 class Status(StrEnum):
-    """What a run is doing. The first three are active: the thread holds the run."""
+    """What a run is doing. The first four are active: the thread holds the run, or it waits in line."""
 
+    WAITING = "waiting"
     PREPARING = "preparing"
     TRAINING = "training"
     PAUSED = "paused"
@@ -26,7 +27,7 @@ class Status(StrEnum):
 
     @property
     def active(self) -> bool:
-        return self in (Status.PREPARING, Status.TRAINING, Status.PAUSED)
+        return self in (Status.WAITING, Status.PREPARING, Status.TRAINING, Status.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Snapshot:
     run: str
     status: Status
     config: RunConfig
+    owner: str = ""  # whose it is: a Visitor's id; empty is nobody's
     steps: int = 0
     epochs: float = 0.0
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """Who is asking: a signed token for every visitor, and a presenter who knows the key.
 
-A token is made by the server and kept by the visitor's browser. Nothing about it is stored here: its signature
-proves that this server made it, also after a restart, because the secret is kept beside the runs.
+A token is made by the server and kept by the visitor's browser. Nothing about it is stored here: its
+signature proves that this server made it, also after a restart, because the secret is kept beside the runs.
 """
 
 import hashlib

@@ -11,8 +11,6 @@ from gan.errors import CheckpointError
 from gan.runs import RunStore
 from gan.trainer import Trainer
 
-TRAINER = cast(Trainer, object())
-
 
 class Clock:
     now = 0.0
@@ -21,13 +19,19 @@ class Clock:
         return self.now
 
 
+class Run:
+    """A trainer that has trained for `seconds`."""
+
+    seconds = 0.0
+
+
 class SlowStore:
     """A store whose saves take `cost` seconds and fail while `broken`."""
 
     def __init__(self, clock: Clock, cost: float) -> None:
         self.clock, self.cost, self.broken, self.saves = clock, cost, False, 0
 
-    def save(self, name: str, _: Trainer) -> None:
+    def save(self, name: str, trainer: Trainer, owner: str) -> None:
         self.clock.now += self.cost
         if self.broken:
             raise CheckpointError("save-failed", run=name, reason="No space left on device")
@@ -42,13 +46,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 def share_spent_saving(clock: Clock, store: SlowStore, seconds: float) -> float:
-    saver = Autosaver(cast(RunStore, store), "run", interval=10)
-    trained = 0.0
-    while trained < seconds:
+    saver, run = Autosaver(cast(RunStore, store), "run", interval=10), Run()
+    while run.seconds < seconds:
         clock.now += 0.1
-        trained += 0.1
-        saver.save_if_due(TRAINER)
-    return store.saves * store.cost / (trained + store.saves * store.cost)
+        run.seconds += 0.1
+        saver.save_if_due(cast(Trainer, run))
+    return store.saves * store.cost / (run.seconds + store.saves * store.cost)
 
 
 def test_quick_saves_come_at_the_interval(clock: Clock) -> None:
@@ -67,12 +70,21 @@ def test_slow_saves_are_stretched_to_two_percent_of_the_training(clock: Clock, c
 def test_a_failing_save_is_tried_again_at_its_turn_and_not_at_every_step(clock: Clock) -> None:
     store = SlowStore(clock, cost=0.1)
     store.broken = True
-    saver = Autosaver(cast(RunStore, store), "run", interval=10)
+    saver, run = Autosaver(cast(RunStore, store), "run", interval=10), Run()
     attempts = 0
     for _ in range(1000):
-        clock.now += 0.1
+        run.seconds += 0.1
         try:
-            attempts += saver.save_if_due(TRAINER)
+            attempts += saver.save_if_due(cast(Trainer, run))
         except CheckpointError:
             attempts += 1
     assert 8 <= attempts <= 11
+
+
+def test_a_run_whose_turn_it_is_not_is_not_saved(clock: Clock) -> None:
+    store = SlowStore(clock, cost=0.1)
+    saver, run = Autosaver(cast(RunStore, store), "run", interval=10), Run()
+    for _ in range(1000):
+        clock.now += 1  # the others train
+        saver.save_if_due(cast(Trainer, run))
+    assert store.saves == 0

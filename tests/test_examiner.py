@@ -23,7 +23,7 @@ class Watch:
         self.trainer, self.cost, self.now, self.looks = trainer, cost, 0.0, 0
         self.examiner = Examiner()
         monkeypatch.setattr(examiner_module.time, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(examiner_module.report, "warm_up", lambda: None)
+        monkeypatch.setattr(examiner_module.report, "ready", lambda: True)
         monkeypatch.setattr(examiner_module.report, "look", self._look)
         monkeypatch.setattr(Trainer, "seconds", property(lambda _: self.trained))
         self.trained = 0.0

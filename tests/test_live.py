@@ -47,7 +47,7 @@ class Watched:
         self.version += 1
         snapshot = take_snapshot(run, status, self.trainer)
         object.__setattr__(snapshot, "version", self.version)
-        self.studio._worker.snapshot = snapshot
+        self.studio._worker.snapshots = {run: snapshot}
         return snapshot
 
     def picture(self, name: str) -> str:

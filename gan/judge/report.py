@@ -9,7 +9,7 @@ generator's own.
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ _DRAW_SEED = 0
 Images = NDArray[np.uint8]
 
 _warming_up = Lock()
+_warmed_up: list[bool] = []  # not empty once a look takes only its own time
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,14 @@ def warm_up() -> None:
     with _warming_up:
         floor(LOOK_COUNT)
         reference()
+        _warmed_up.append(True)
+
+
+def ready() -> bool:
+    """Whether a look takes only its own time by now; if not, that is seen to in the background."""
+    if not _warmed_up and not _warming_up.locked():
+        Thread(target=warm_up, name="judge", daemon=True).start()
+    return bool(_warmed_up)
 
 
 def look(networks: Networks, seed: float = 0) -> Quality:

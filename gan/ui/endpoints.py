@@ -1,4 +1,4 @@
-"""The named endpoints for gradio_client: /start, /pause, /resume, /stop, /status, /sample."""
+"""The named endpoints for gradio_client: /start, /pause, /resume, /stop, /status, /sample and more."""
 
 import functools
 import io
@@ -11,14 +11,16 @@ from PIL import Image
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, recipe
 from gan.sampling import SampleRequest
+from gan.snapshot import Snapshot
 from gan.studio import LIVE, Studio
-from gan.ui.parts import number, speaking
+from gan.ui.parts import number
+from gan.ui.reception import Reception, spoken
 from gan.ui.sample_tab import COUNTS, digit_choice, draw
+from gan.visitors import LOCAL, Visitor
 
 
-def status_of(studio: Studio) -> dict[str, Any]:
-    """The state of the active or last run, as plain values."""
-    snapshot = studio.snapshot
+def status_of(snapshot: Snapshot | None) -> dict[str, Any]:
+    """The state of a run, as plain values."""
     if snapshot is None:
         return {"status": "idle", "run": None}
     return {
@@ -34,8 +36,17 @@ def status_of(studio: Studio) -> dict[str, Any]:
     }
 
 
-def add_endpoints(studio: Studio) -> None:
-    """Register the endpoints in the current Blocks; errors reach the caller as one English sentence."""
+def add_endpoints(studio: Studio, reception: Reception) -> None:
+    """Register the endpoints in the current Blocks; errors reach the caller as one English sentence.
+
+    `token` says who asks where the page is shared; /visitor gives one.
+    """
+
+    def who(token: str) -> Visitor:
+        return reception.guest("", token, "en").visitor
+
+    def state(run: str, visitor: Visitor) -> dict[str, Any]:
+        return status_of(studio.watched(run, visitor.id))
 
     def start(
         recipe_name: str = DEFAULT_RECIPE,
@@ -43,27 +54,53 @@ def add_endpoints(studio: Studio) -> None:
         length: float = DEFAULT_SECONDS,
         unit: str = "seconds",
         settings: dict = {},  # noqa: B006 (Gradio reads the default; nobody changes it)
+        token: str = "",
     ) -> dict:
+        visitor = who(token)
         config = recipe(recipe_name).with_changes(**{**(settings or {}), "length": length, "unit": unit})
-        studio.start(config, name or "")
-        return status_of(studio)
+        return state(studio.start(config, name or "", visitor), visitor)
 
-    def pause() -> dict:
-        studio.pause()
-        return status_of(studio)
+    def pause(run: str = "", token: str = "") -> dict:
+        return order(studio.pause, run, token)
 
-    def resume(name: str = "", more: float = 0, unit: str = "seconds") -> dict:
-        studio.resume(name or "", more or None, unit)
-        return status_of(studio)
+    def resume(name: str = "", more: float = 0, unit: str = "seconds", token: str = "") -> dict:
+        visitor = who(token)
+        return state(studio.resume(name or "", more or None, unit, visitor), visitor)
 
-    def stop() -> dict:
-        studio.stop()
-        return status_of(studio)
+    def stop(run: str = "", token: str = "") -> dict:
+        return order(studio.stop, run, token)
 
-    def status() -> dict:
-        return status_of(studio)
+    def step(run: str = "", token: str = "") -> dict:
+        return order(studio.step, run, token)
 
-    for endpoint in (start, pause, resume, stop, status):
+    def save(run: str = "", token: str = "") -> dict:
+        return order(studio.save, run, token)
+
+    def rates(lr_g: float, lr_d: float, run: str = "", token: str = "") -> dict:
+        visitor = who(token)
+        studio.set_learning_rates(lr_g, lr_d, run or "", visitor)
+        return state(run or "", visitor)
+
+    def rename(run: str, new_name: str, token: str = "") -> dict:
+        return {"run": studio.rename(run, new_name, who(token))}
+
+    def delete(run: str, token: str = "") -> dict:
+        studio.delete(run, who(token))
+        return {"run": None}
+
+    def status(run: str = "", token: str = "") -> dict:
+        return status_of(studio.watched(run or "", who(token).id if token else LOCAL.id))
+
+    def visitor(request: gr.Request) -> dict:
+        return {"token": reception.new_token(request)}
+
+    def order(give: Callable[[str, Visitor], None], run: str, token: str) -> dict[str, Any]:
+        visitor = who(token)
+        own = studio.watched(run or "", visitor.id)
+        give(run or "", visitor)
+        return state(run or (own.run if own else ""), visitor)
+
+    for endpoint in (start, pause, resume, stop, step, save, rates, rename, delete, status, visitor):
         gradio.events.api(_in_english(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
     _add_sample(studio)
 
@@ -71,7 +108,7 @@ def add_endpoints(studio: Studio) -> None:
 def _in_english(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(endpoint)  # Gradio reads the parameters from the signature
     def answer(*arguments: Any) -> Any:
-        return speaking(lambda *inner: endpoint(*inner[:-1]))(*arguments, "en")
+        return spoken(lambda: endpoint(*arguments), "en")
 
     return answer
 

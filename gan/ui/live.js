@@ -3,7 +3,7 @@
 const root = document.documentElement;
 const language = root.dataset.language || "en";
 const byId = (id) => document.getElementById(id);
-const ACTIVE = ["preparing", "training"];
+const ACTIVE = ["waiting", "preparing", "training"];
 let seen = {};
 let timer = null;
 let asking = false;
@@ -63,8 +63,39 @@ const showCoverage = (shares) => {
   });
 };
 
+// Which buttons fit: those of the run that is watched, if it is one's own; else those for a new run, unless
+// one's own is active elsewhere.
+const controls = (live) => {
+  if (live.mine || !(ACTIVE.includes(live.state) || live.state === "paused")) return live.state;
+  return live.own ? "elsewhere" : "idle";
+};
+
+// The run that is looked at is the one chosen in the list, if it is active or has been, else the server's choice.
+let chosen = "";
+window.ganChoose = (run) => {
+  chosen = run || "";
+  window.ganAsk?.();
+};
+
+const showWhose = (live) => {
+  const whose = byId("train-whose");
+  whose.hidden = !live.whose && !live.back;
+  setText(whose.firstElementChild, live.whose);
+  const back = whose.lastElementChild;
+  back.hidden = !live.back;
+  setText(back, live.back);
+  back.onclick = () => {
+    const radio = [...document.querySelectorAll("#train-runs input")].find((input) => input.value === live.own);
+    if (radio) radio.click();
+    else window.ganChoose(live.own);
+  };
+};
+
 const show = (live) => {
-  root.dataset.train = live.state;
+  root.dataset.train = controls(live);
+  root.dataset.watched = live.state;
+  window.ganWatching = live.run;
+  showWhose(live);
   root.toggleAttribute("data-has-runs", live.has_runs);
   root.toggleAttribute("data-has-live", live.has_live);
   setText(byId("train-sentence"), live.sentence);
@@ -92,17 +123,21 @@ const show = (live) => {
   window.ganSample();
 };
 
+// A list that has changed is fetched by every page: in a room they must not all do it at once.
+const soon = (work) => (root.hasAttribute("data-shared") ? setTimeout(work, 1500 * Math.random()) : work());
+
 const ask = async () => {
   if (asking) return;
   clearTimeout(timer);
   asking = true;
   let wait = 1500;
   try {
-    const answer = await fetch(`gradio_api/gan/live?lang=${language}`, { cache: "no-store" });
+    const query = new URLSearchParams({ lang: language, run: chosen, me: window.ganMe });
+    const answer = await fetch(`gradio_api/gan/live?${query}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
     const live = await answer.json();
     show(live);
-    if (seen.runs !== undefined && seen.runs !== live.runs_version) trigger("runs_changed");
+    if (seen.runs !== undefined && seen.runs !== live.runs_version) soon(() => trigger("runs_changed"));
     if (seen.grid !== live.pictures["train-grid"]) window.ganTimelineMoved?.(live.run);
     if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"] && live.has_live) trigger("live_moved");
     // A status shows at once, the last step's numbers a moment later.

@@ -1,11 +1,12 @@
 """What watchers poll: a small token, and pictures drawn once for everybody.
 
-A page asks for the token twice a second. It names the newest pictures by versioned addresses; a picture is
-drawn when the first watcher fetches it, and every other watcher gets the same bytes. Nobody looks: nothing is
-drawn.
+A page asks for the token twice a second. It names the newest pictures of one run by versioned addresses; a
+picture is drawn when the first watcher fetches it, and every other watcher gets the same bytes, as of the
+token. Nobody looks: nothing is drawn.
 """
 
 import hashlib
+import json
 import secrets
 import threading
 import time
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import quote
 
 from gan import plots, timeline
 from gan.diagnosis import diagnose
@@ -23,12 +25,16 @@ from gan.sampling import SampleRequest, sample
 from gan.snapshot import Snapshot, Status
 from gan.studio import Studio
 from gan.ui.text import say, say_error
+from gan.visitors import LOCAL
+from gan.waiting import seconds_until_seat
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
 GRID_SEED, GRID_DIGITS, GRID_COLUMNS = timeline.SEED, timeline.DIGITS, timeline.COLUMNS
 SHOWCASE = BUNDLED / "best" / "grid.png"  # digits to look at before the first run
 SHOWCASE_ADDRESS = f"{BASE}/showcase.png"
 _KEPT_BYTES = 48 * 2**20
+_KEPT_RUNS = 32  # whose live pictures are kept
+_TOKEN_SECONDS = 0.4  # how long watchers are told the same of an unchanged run
 
 
 class PictureStore:
@@ -100,7 +106,7 @@ _READY: dict[str, Callable[[Snapshot], bool]] = {
 
 
 class _LivePicture:
-    """One kind of picture of the newest snapshot, drawn at most once for each version shown."""
+    """One kind of picture of one run, drawn at most once for each version shown."""
 
     def __init__(self, kind: _Kind) -> None:
         self._kind = kind
@@ -115,12 +121,11 @@ class _LivePicture:
         with self._choosing:
             old = self._shown
             due = time.monotonic() - self._shown_at >= self._kind.seconds(snapshot)
-            other_run = old is None or old.run != snapshot.run
-            moved = other_run or (old is not None and old.steps != snapshot.steps)
-            if other_run or (moved and (due or snapshot.status is not Status.TRAINING)):
-                self._shown, self._shown_at = snapshot, time.monotonic()
-            assert self._shown is not None
-            return self._shown.version
+            moved = old is not None and old.steps != snapshot.steps
+            if old is None or (moved and (due or snapshot.status is not Status.TRAINING)):
+                self._shown = old = snapshot
+                self._shown_at = time.monotonic()
+            return old.version
 
     def content(self, version: int) -> tuple[int, bytes] | None:
         """A version that is or was just shown, else the newest, and its picture, drawn now if need be."""
@@ -145,18 +150,58 @@ class Live:
         self._studio = studio
         # Versions begin at 0 in every process, and browsers keep pictures for good.
         self.session = secrets.token_hex(4)
-        self._pictures = {name: _LivePicture(kind) for name, kind in KINDS.items()}
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[str, dict[str, _LivePicture]] = OrderedDict()
+        self._tokens: OrderedDict[tuple[str, str], tuple[tuple[int, int], float, str]] = OrderedDict()
 
-    def picture(self, name: str, session: str, version: int) -> tuple[bytes | None, bool]:
+    def picture(self, run: str, name: str, session: str, version: int) -> tuple[bytes | None, bool]:
         """PNG bytes of a live picture, or None; and whether they are what this address will always show."""
-        found = self._pictures[name].content(version) if name in self._pictures else None
+        with self._lock:
+            kinds = self._pictures.get(run, {})
+        found = kinds[name].content(version) if name in kinds else None
         if found is None:
             return None, False
         return found[1], found[0] == version and session == self.session
 
-    def token(self, language: str) -> dict[str, object]:
-        """What the page shows besides pictures, small enough to be asked for twice a second."""
-        snapshot = self._studio.snapshot
+    def _pictures_of(self, run: str) -> dict[str, _LivePicture]:
+        with self._lock:
+            if run not in self._pictures:
+                self._pictures[run] = {name: _LivePicture(kind) for name, kind in KINDS.items()}
+            self._pictures.move_to_end(run)
+            while len(self._pictures) > _KEPT_RUNS:
+                self._pictures.popitem(last=False)
+            return self._pictures[run]
+
+    def token(self, language: str, run: str = "", visitor_id: str = "") -> str:
+        """JSON of what the page shows besides pictures, small enough to be asked for twice a second.
+
+        What is the visitor's own comes first and is cheap; the rest is made once for all who watch the run.
+        """
+        visitor_id = visitor_id if self._studio.settings.shared else LOCAL.id
+        snapshot = self._studio.watched(run, visitor_id)
+        own = next((now.run for now in self._studio.active_runs() if now.owner == visitor_id), "")
+        mine = snapshot is None or snapshot.owner == visitor_id
+        whose = "" if mine or snapshot is None else say("somebody_elses", language, run=snapshot.run)
+        back = say("back_to_own", language, run=own) if own and snapshot and own != snapshot.run else ""
+        personal = json.dumps({"mine": mine, "own": own, "whose": whose, "back": back})
+        return f"{personal[:-1]}, {self._shared_token(snapshot, language)[1:]}"
+
+    def _shared_token(self, snapshot: Snapshot | None, language: str) -> str:
+        key = snapshot.run if snapshot else "", language
+        versions = snapshot.version if snapshot else 0, self._studio.runs_version
+        with self._lock:
+            kept = self._tokens.get(key)
+        if kept and kept[0] == versions and time.monotonic() - kept[1] < _TOKEN_SECONDS:
+            return kept[2]
+        made = json.dumps(self._watched(snapshot, language))
+        with self._lock:
+            self._tokens[key] = versions, time.monotonic(), made
+            self._tokens.move_to_end(key)
+            while len(self._tokens) > _KEPT_RUNS:
+                self._tokens.popitem(last=False)
+        return made
+
+    def _watched(self, snapshot: Snapshot | None, language: str) -> dict[str, object]:
         runs_version = self._studio.runs_version
         has_runs = self._studio.has_runs() or bool(snapshot and snapshot.status.active)
         if snapshot is None:
@@ -183,9 +228,9 @@ class Live:
         return {
             "state": str(snapshot.status),
             "run": snapshot.run,
-            "sentence": say(_sentence(snapshot), language, run=snapshot.run),
+            "sentence": self._sentence(snapshot, language),
             "problem": say_error(snapshot.error, language) if snapshot.error else "",
-            "facts": facts(snapshot, language),
+            "facts": facts(snapshot, language, self._sharing(snapshot)),
             **_findings(snapshot, language),
             "progress": snapshot.progress,
             "pictures": self._addresses(snapshot),
@@ -194,12 +239,32 @@ class Live:
             "has_live": snapshot.networks is not None,
         }
 
+    def _sharing(self, snapshot: Snapshot) -> int:
+        """How many runs take turns on the training thread with this one, itself included."""
+        if snapshot.status is not Status.TRAINING:
+            return 1
+        return sum(now.status is Status.TRAINING for now in self._studio.active_runs())
+
+    def _sentence(self, snapshot: Snapshot, language: str) -> str:
+        """What a run is doing; for one in line, its place and an estimate."""
+        if snapshot.status is not Status.WAITING:
+            return say(_sentence_key(snapshot), language, run=snapshot.run)
+        active = self._studio.active_runs()
+        line = [now.run for now in active if now.status is Status.WAITING]
+        place = line.index(snapshot.run) + 1 if snapshot.run in line else 1
+        seconds = seconds_until_seat(active, place)
+        about = clock(seconds) if seconds is not None else "?"
+        return say("waiting", language, run=snapshot.run, place=place, about=about)
+
     def _addresses(self, snapshot: Snapshot) -> dict[str, str]:
         addresses = {}
-        for name, picture in self._pictures.items():
-            ready = _READY[name](snapshot)
-            address = f"{BASE}/live/{name}/{self.session}-{picture.version(snapshot)}.png" if ready else ""
-            addresses[f"train-{name}"] = address
+        for name, picture in self._pictures_of(snapshot.run).items():
+            if _READY[name](snapshot):
+                version = picture.version(snapshot)
+                folder = f"{BASE}/live/{quote(snapshot.run)}/{name}"
+                addresses[f"train-{name}"] = f"{folder}/{self.session}-{version}.png"
+            else:
+                addresses[f"train-{name}"] = ""
         dataset = snapshot.config.dataset
         if snapshot.networks:  # the digits are loaded by then
             addresses["train-real"] = real_address(dataset, GRID_COLUMNS)
@@ -218,7 +283,7 @@ class Live:
         return plots.grid_png(images, GRID_COLUMNS)
 
 
-def _sentence(snapshot: Snapshot) -> str:
+def _sentence_key(snapshot: Snapshot) -> str:
     """The text key of what a run is doing."""
     unsaved = snapshot.status is Status.STOPPED and snapshot.steps == 0
     return "stopped_unsaved" if unsaved else str(snapshot.status)
@@ -242,8 +307,8 @@ def _findings(snapshot: Snapshot, language: str) -> dict[str, object]:
     }
 
 
-def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:
-    """(label, value, label first) of the numbers beside the status."""
+def facts(snapshot: Snapshot, language: str, sharing: int = 1) -> list[tuple[str, str, bool]]:
+    """(label, value, label first) of the numbers beside the status; `sharing` runs take turns."""
     config = snapshot.config
 
     def amount(value: str, unit: str) -> str:
@@ -262,7 +327,9 @@ def facts(snapshot: Snapshot, language: str) -> list[tuple[str, str, bool]]:
         rows.append((say("speed", language), f"{snapshot.images_per_second:,.0f}", False))
     rows.append((say("elapsed", language), clock(snapshot.seconds), False))
     if snapshot.seconds_left is not None and moving:
-        rows.append((say("left", language), clock(snapshot.seconds_left), False))
+        rows.append((say("left", language), clock(snapshot.seconds_left * sharing), False))
+    if sharing > 1:
+        rows.append((say("sharing", language), str(sharing), False))
     return rows
 
 

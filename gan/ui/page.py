@@ -8,76 +8,109 @@ from gan.studio import LIVE, Studio
 from gan.ui import sample_tab, timeline_tab, train_tab
 from gan.ui.endpoints import add_endpoints
 from gan.ui.live import PictureStore
-from gan.ui.parts import label, speaking
+from gan.ui.parts import label
+from gan.ui.reception import Guest, Reception, spoken
 from gan.ui.text import in_both, language_of, say
 
 _CACHE = (3600, 3600)  # seconds: how often uploads and /sample pictures are looked at, and how long they live
 
 _HEADER = f"""<header class="gan-header">
 <h1>{say("title", "en")}</h1><p>{in_both("subtitle")}</p>
-<nav><a href="?lang=en" hreflang="en" lang="en">{say("language_name", "en")}</a>|<a
+<nav><a class="if-shared" href="?view=projector">{in_both("projector")}</a><a
+ class="in-projector" href="?">{in_both("projector_leave")}</a> <a href="?lang=en" hreflang="en"
+ lang="en">{say("language_name", "en")}</a>|<a
  href="?lang=zh" hreflang="zh" lang="zh">{say("language_name", "zh")}</a></nav></header>"""
+
+_QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+}
 
 
 def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
     """The whole page over one Studio, with its endpoints; layout and events only."""
     with gr.Blocks(title=say("title", "en"), analytics_enabled=False, delete_cache=_CACHE) as page:
-        language = gr.Textbox("en", visible=False)  # filled by the browser, read by every handler
+        reception = Reception(studio)
         gr.HTML(_HEADER, elem_id="header")
+        welcomed = gr.JSON(visible=False)
+        welcomed.change(None, welcomed, js="(welcome) => window.ganWelcome(welcome)")
+        if studio.settings.presenter_key:
+            _add_presenter(reception, welcomed)
         with gr.Tabs():
             with gr.Tab(label("tab_train"), id="train", elem_id="tab-train"):
-                train = train_tab.build(studio, language)
+                train = train_tab.build(studio, reception)
             with gr.Tab(label("tab_sample"), id="sample", elem_id="tab-sample", render_children=True) as tab:
-                sampling = sample_tab.build(studio, pictures, language)
+                sampling = sample_tab.build(studio, pictures, reception)
             with gr.Tab(label("tab_timeline"), id="timeline", elem_id="tab-timeline") as past_tab:
                 past = timeline_tab.build()
-        add_endpoints(studio)
+        add_endpoints(studio, reception)
         timeline_tab.show_on(past_tab, past)
-        _connect(page, studio, language, train, sampling, tab, past)
+        _connect(page, studio, reception, welcomed, train, sampling, tab, past)
     return page
+
+
+def _add_presenter(reception: Reception, welcomed: gr.JSON) -> None:
+    """A box for the presenter's key, shown to everybody who has not typed it yet."""
+    with gr.Row(elem_id="presenter"):
+        gr.HTML(f'<p class="gan-note">{in_both("presenter_note")}</p>')
+        key = gr.Textbox(
+            label=label("presenter_key"), type="password", max_length=200, elem_id="presenter-key"
+        )
+        enter = gr.Button(label("presenter_enter"), size="sm", elem_id="presenter-enter")
+
+    def present(key: str, _watching: str, token: str, language: str, request: gr.Request) -> Any:
+        return spoken(lambda: (reception.present(key, token, request), ""), language_of(language))
+
+    for event in (enter.click, key.submit):
+        event(present, [key, *reception.inputs], [welcomed, key], js=Reception.ASKING, **_QUIET)
 
 
 def _connect(
     page: gr.Blocks,
     studio: Studio,
-    language: gr.Textbox,
+    reception: Reception,
+    welcomed: gr.JSON,
     train: train_tab.TrainTab,
     sampling: sample_tab.SampleTab,
     sample_shown: gr.Tab,
     past: timeline_tab.TimelineTab,
 ) -> None:
-    quiet: dict[str, Any] = {
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "concurrency_limit": None,
-    }
-
-    def refresh(chosen_run: str | None, chosen_source: str, chosen_past: str | None, language: str) -> Any:
+    def refresh(chosen_run: str | None, chosen_source: str, chosen_past: str | None, guest: Guest) -> Any:
         return (
-            train_tab.run_choices(studio, chosen_run, language),
-            sample_tab.source_choices(studio, chosen_source, language),
-            timeline_tab.timeline_choices(studio, chosen_past, language),
-            train_tab.download_links(studio, chosen_run, language),
+            train_tab.run_choices(studio, chosen_run, guest),
+            sample_tab.source_choices(studio, chosen_source, guest),
+            timeline_tab.timeline_choices(studio, chosen_past, guest),
+            train_tab.download_links(studio, chosen_run, guest),
         )
 
     lists = [train.runs, sampling.source, past.run]
     outputs = [*lists, train.links]
-    train.status.runs_changed(speaking(refresh), [*lists, language], outputs, **quiet)
+    train.status.runs_changed(
+        reception.speaking(refresh), [*lists, *reception.inputs], outputs, js=Reception.ASKING, **_QUIET
+    )
 
-    def turn_to(run: str, language: str) -> Any:
+    def turn_to(run: str, guest: Guest) -> Any:
         """Whoever starts a run wants to see its digits."""
-        return LIVE, timeline_tab.timeline_choices(studio, None, language, choose=run)
+        return LIVE, timeline_tab.timeline_choices(studio, None, guest, choose=run)
 
     for started in train.started:
-        started.success(speaking(turn_to), [train.runs, language], [sampling.source, past.run], **quiet)
+        started.success(
+            reception.speaking(turn_to),
+            [train.runs, *reception.inputs],
+            [sampling.source, past.run],
+            js=Reception.ASKING,
+            **_QUIET,
+        )
 
     def follow(following: bool, source: str, *rest: Any) -> Any:
         if not following or source != LIVE:
             return [gr.skip(), gr.skip()]
         return sampling.show(source, *rest)
 
+    following = reception.speaking(follow)
     train.status.live_moved(
-        speaking(follow),
+        following,
         [sampling.follow, *sampling.inputs],
         sampling.outputs,
         js=sample_tab.IF_LOOKING,
@@ -86,19 +119,23 @@ def _connect(
 
     # While the tab was hidden nothing was drawn for it, and the run may have ended since.
     sample_shown.select(None, js="() => window.ganSampleSoon && window.ganSampleSoon()").then(
-        speaking(follow), [sampling.follow, *sampling.inputs], sampling.outputs, **sampling.drawing
+        following,
+        [sampling.follow, *sampling.inputs],
+        sampling.outputs,
+        js=Reception.ASKING,
+        **sampling.drawing,
     )
 
-    def arrive(wanted: str, chosen_run: str | None, chosen_source: str, chosen_past: str | None) -> Any:
-        language = language_of(wanted)
-        return language, *refresh(chosen_run, chosen_source, chosen_past, language)
+    def arrive(
+        run: Any, source: Any, shown: Any, watching: str, token: str, language: str, request: gr.Request
+    ) -> Any:
+        def work() -> Any:
+            welcome = reception.welcome(token, request)
+            guest = reception.guest(watching, welcome["token"], language)
+            return welcome, *refresh(run, source, shown, guest)
 
-    page.load(
-        lambda wanted, *rest: speaking(lambda *chosen: arrive(wanted, *chosen[:-1]))(
-            *rest, language_of(wanted)
-        ),
-        [language, *lists],
-        [language, *outputs],
-        js="(_, ...rest) => [document.documentElement.dataset.language, ...rest]",
-        **quiet,
-    ).then(sampling.show, sampling.inputs, sampling.outputs, **quiet)
+        return spoken(work, language_of(language))
+
+    page.load(arrive, [*lists, *reception.inputs], [welcomed, *outputs], js=Reception.ASKING, **_QUIET).then(
+        reception.speaking(sampling.show), sampling.inputs, sampling.outputs, js=Reception.ASKING, **_QUIET
+    )

@@ -1,16 +1,10 @@
-"""Small pieces that both tabs are made of: translated labels, panels, handlers that answer in sentences."""
+"""Small pieces that the tabs are made of: translated labels and panels."""
 
-import functools
-import logging
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from gan.errors import GanError
-from gan.ui.text import LANGUAGES, TEXT, in_both, say, say_error
-
-log = logging.getLogger(__name__)
+from gan.ui.text import LANGUAGES, TEXT, in_both
 
 _PREFIX = "gan_"  # Gradio's own words share the namespace, and "seed" or "status" would collide
 
@@ -48,30 +42,6 @@ def panel(title: str, note: str, body: str) -> str:
     """HTML of a titled panel; `title` and `note` are text keys, `note` may be empty."""
     small = f"<small>{in_both(note)}</small>" if note else ""
     return f'<section class="gan-panel"><h2><span>{in_both(title)}</span>{small}</h2>{body}</section>'
-
-
-def speaking(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A Gradio handler whose last argument is the page's language: what goes wrong becomes a sentence.
-
-    Raising gr.Error leaves every output as it is, so nothing that was typed is lost.
-    """
-
-    @functools.wraps(handler)
-    def speak(*arguments: Any) -> Any:
-        language = arguments[-1]
-        try:
-            return handler(*arguments)
-        except GanError as error:
-            log.info("refused: %s", error)
-            sentence = say_error(error, language)
-        except gr.Error:
-            raise
-        except Exception:  # a stranger must not see a traceback; the log does
-            log.exception("a handler failed")
-            sentence = say("error_unexpected", language)
-        raise gr.Error(sentence, title=say("error_title", language), print_exception=False)
-
-    return speak
 
 
 def number(value: float | None) -> Any:

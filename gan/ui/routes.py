@@ -5,19 +5,22 @@ the event loop.
 """
 
 import re
+import time
 from urllib.parse import quote
 
+import psutil
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gan import plots
+from gan import __version__, plots
 from gan.config import allowed_values
 from gan.errors import GanError
 from gan.history import history_csv, loss_text
 from gan.judge import report
 from gan.past import Past
 from gan.runs import planned_epochs
+from gan.snapshot import Status
 from gan.studio import Studio
 from gan.timeline import draw
 from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
@@ -29,10 +32,25 @@ _FRESH = {"Cache-Control": "no-store"}
 
 def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
     """The routes to hand to Gradio's app."""
+    started = time.monotonic()
 
     async def token(request: Request) -> Response:
-        language = language_of(request.query_params.get("lang"))
-        return JSONResponse(live.token(language), headers=_FRESH)
+        asked = request.query_params
+        token = live.token(language_of(asked.get("lang")), asked.get("run", ""), asked.get("me", ""))
+        return Response(token, headers=_FRESH, media_type="application/json")
+
+    async def health(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "status": "ok",
+                "version": __version__,
+                "uptime_seconds": round(time.monotonic() - started),
+                "active_runs": sum(now.status is not Status.WAITING for now in studio.active_runs()),
+                "waiting_runs": sum(now.status is Status.WAITING for now in studio.active_runs()),
+                "memory_megabytes": round(psutil.Process().memory_info().rss / 2**20),
+            },
+            headers=_FRESH,
+        )
 
     def live_picture(request: Request) -> Response:
         content, lasting = live.picture(**request.path_params)
@@ -81,7 +99,8 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
 
     return [
         Route(f"/{BASE}/live", token),
-        Route(f"/{BASE}/live/{{name}}/{{session}}-{{version:int}}.png", live_picture),
+        Route(f"/{BASE}/health", health),
+        Route(f"/{BASE}/live/{{run}}/{{name}}/{{session}}-{{version:int}}.png", live_picture),
         Route(f"/{BASE}/picture/{{key}}.png", picture),
         Route(f"/{BASE}/real/{{dataset}}/{{count:int}}.png", real),
         Route(f"/{BASE}/showcase.png", showcase),

@@ -16,7 +16,8 @@ from gan.sampling import TRUNCATIONS, Networks, SampleRequest, sample, scores
 from gan.studio import LIVE, Studio
 from gan.ui import closeup
 from gan.ui.live import PictureStore
-from gan.ui.parts import label, number, speaking, unchecked
+from gan.ui.parts import label, number, unchecked
+from gan.ui.reception import Guest, Reception
 from gan.ui.text import in_both, say
 from gan.ui.train_tab import run_line
 
@@ -30,7 +31,7 @@ _SLIDER_END = 100  # a pixel of the slider is about a third of a seed
 _SHOW = "(shown) => window.ganSample && window.ganSample(shown)"
 IF_LOOKING = """(follow, ...rest) => {
   const looking = document.querySelector("#sample-grid")?.offsetParent !== null;
-  return [follow && looking, ...rest];
+  return [follow && looking, ...rest.slice(0, -3), ...window.ganGuest()];
 }"""
 
 
@@ -155,7 +156,7 @@ def _controls() -> _Controls:
     return _Controls(source, seed, lucky, count, truncation, weights, digit, with_scores, follow)
 
 
-def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> SampleTab:
+def build(studio: Studio, pictures: PictureStore, reception: Reception) -> SampleTab:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_id="sample-layout"):
         with gr.Column(scale=1, min_width=290):
@@ -167,7 +168,7 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
         with gr.Column(scale=1, min_width=290, elem_id="sample-closeup"):
             near = gr.HTML(closeup.empty_html())
     shown = gr.JSON(visible=False)
-    inputs = [*controls.inputs, language]
+    inputs = [*controls.inputs, *reception.inputs]
 
     def show(source: str, *rest: Any) -> Any:
         return _shown(studio, pictures, source, *rest)
@@ -180,23 +181,25 @@ def build(studio: Studio, pictures: PictureStore, language: gr.Textbox) -> Sampl
         "api_visibility": "private",
     }
     for control in controls.inputs:
-        control.change(speaking(show), inputs, [shown, download], **drawing)
+        control.change(reception.speaking(show), inputs, [shown, download], js=Reception.ASKING, **drawing)
     shown.change(None, shown, js=_SHOW)
     controls.lucky.click(lambda: random.randrange(_SLIDER_END), None, controls.seed, **drawing)
-    _connect_closeup(studio, pictures, grid, near, inputs)
-    return SampleTab(controls.source, controls.follow, inputs, [shown, download], speaking(show), drawing)
+    _connect_closeup(studio, pictures, reception, grid, near, inputs)
+    return SampleTab(controls.source, controls.follow, inputs, [shown, download], show, drawing)
 
 
 def _shown(
     studio: Studio, pictures: PictureStore, source: str, seed: Any, count: Any, truncation: Any,
-    weights: str, digit: str, with_scores: bool, language: str,
+    weights: str, digit: str, with_scores: bool, guest: Guest,
 ) -> Any:  # fmt: skip
     """The picture with its words for gan/ui/live.js, and the download button."""
     if None in (seed, count, truncation):  # a box that was cleared to type something else
         return gr.skip(), gr.skip()
-    if source == LIVE and not (studio.snapshot and studio.snapshot.networks):
+    language = guest.language
+    now = studio.watched(guest.watching, guest.visitor.id)
+    if source == LIVE and not (now and now.networks):
         return {"picture": "", "caption": "", "alt": "", "conditional": False}, gr.Button(interactive=False)
-    networks = studio.networks(source)
+    networks = studio.networks(source, guest.watching, guest.visitor.id)
     request = request_of(networks, seed, count, truncation, weights, digit)
     scored = with_scores and request.count <= _MOST_SCORED
     drawn = draw(networks, request, scored)
@@ -217,44 +220,62 @@ def _shown(
 
 
 def _connect_closeup(
-    studio: Studio, pictures: PictureStore, grid: gr.HTML, near: gr.HTML, inputs: list[Any]
+    studio: Studio,
+    pictures: PictureStore,
+    reception: Reception,
+    grid: gr.HTML,
+    near: gr.HTML,
+    inputs: list[Any],
 ) -> None:
     index, picked = gr.Number(visible=False), gr.State(None)
 
     def pick(
         index: float, source: str, seed: Any, count: Any, truncation: Any, weights: str, digit: str,
-        _scores: bool, language: str,
+        _scores: bool, guest: Guest,
     ) -> Any:  # fmt: skip
-        networks = studio.networks(source)
+        networks = studio.networks(source, guest.watching, guest.visitor.id)
         request = _possible(networks, request_of(networks, seed, count, truncation, weights, digit))
         if not 0 <= index < request.count:  # a click behind the last digit
             return gr.skip(), gr.skip()
         found = closeup.look_at(networks, request, int(index))
-        return found, closeup.html(found, pictures, language)
+        return found, closeup.html(found, pictures, guest.language)
 
-    def compare(found: closeup.Closeup | None, language: str) -> Any:
+    def compare(found: closeup.Closeup | None, guest: Guest) -> Any:
         if found is None or found.pixels is None:
             return gr.skip()
-        return closeup.html(closeup.with_features(found), pictures, language)
+        return closeup.html(closeup.with_features(found), pictures, guest.language)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     grid.picked(
-        speaking(pick),
+        reception.speaking(pick),
         [index, *inputs],
         [picked, near],
-        js="(_, ...rest) => [window.ganPicked, ...rest]",
+        js="(_, ...rest) => [window.ganPicked, ...rest.slice(0, -3), ...window.ganGuest()]",
         concurrency_limit=2,
         concurrency_id="draw",
         **quiet,
-    ).success(speaking(compare), [picked, inputs[-1]], near, concurrency_limit=1, **quiet)
+    ).success(
+        reception.speaking(compare),
+        [picked, *reception.inputs],
+        near,
+        js=Reception.ASKING,
+        concurrency_limit=1,
+        **quiet,
+    )
 
 
-def source_choices(studio: Studio, chosen: str, language: str) -> Any:
+def source_choices(studio: Studio, chosen: str, guest: Guest) -> Any:
     """An update of the menu of generators; another one is chosen only where the choice is gone."""
-    runs = [run for run in studio.runs() if run.saved and run.saved.summary]
+    runs = [
+        run
+        for run in studio.runs()
+        if (run.saved and run.saved.summary) or (run.snapshot and run.snapshot.networks)
+    ]
     names = [run.name for run in runs]
-    live = bool(studio.snapshot and studio.snapshot.networks)
-    choices = [(say("source_live", language), LIVE), *((run_line(run, language), run.name) for run in runs)]
+    now = studio.watched(guest.watching, guest.visitor.id)
+    live = bool(now and now.networks)
+    lines = ((run_line(run, guest, studio.settings.shared), run.name) for run in runs)
+    choices = [(say("source_live", guest.language), LIVE), *lines]
     if chosen in names or (chosen == LIVE and live):
         return gr.Dropdown(choices=choices)  # without a value, which a click may have changed meanwhile
     return gr.Dropdown(choices=choices, value=LIVE if live or not names else names[0])

@@ -9,6 +9,7 @@ import gradio as gr
 
 from gan.studio import Studio
 from gan.ui.parts import label, panel, unchecked
+from gan.ui.reception import Guest
 from gan.ui.text import LANGUAGES, in_both, say
 from gan.ui.train_tab import run_line
 
@@ -36,14 +37,14 @@ def show_on(tab: gr.Tab, timeline: TimelineTab) -> None:
     tab.select(None, timeline.run, js=_SHOW)
 
 
-def timeline_choices(studio: Studio, chosen: str | None, language: str, choose: str | None = None) -> Any:
+def timeline_choices(studio: Studio, chosen: str | None, guest: Guest, choose: str | None = None) -> Any:
     """An update of the menu of runs with pictures of their past.
 
     It changes the choice only to `choose`, or where the choice is gone.
     """
     runs = [run for run in studio.runs() if run.snapshot or studio.timeline(run.name).steps()]
     names = [run.name for run in runs]
-    choices = [(run_line(run, language), run.name) for run in runs]
+    choices = [(run_line(run, guest, studio.settings.shared), run.name) for run in runs]
     if choose is None and chosen in names:
         return gr.Dropdown(choices=choices)
     return gr.Dropdown(choices=choices, value=choose or (names[0] if names else None))

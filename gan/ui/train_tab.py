@@ -10,9 +10,11 @@ import gradio as gr
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
 from gan.diagnosis import diagnose
 from gan.judge import report
+from gan.snapshot import Status
 from gan.studio import Listed, Studio
 from gan.ui.live import GRID_COLUMNS, SHOWCASE_ADDRESS, real_address
-from gan.ui.parts import label, number, panel, speaking, unchecked
+from gan.ui.parts import label, number, panel, unchecked
+from gan.ui.reception import Guest, Reception
 from gan.ui.routes import DOWNLOADS, download_address
 from gan.ui.text import in_both, say
 
@@ -34,7 +36,7 @@ class TrainTab:
     started: list[Any]  # the events after which a new run trains; .success connects to them
 
 
-def build(studio: Studio, language: gr.Textbox) -> TrainTab:
+def build(studio: Studio, reception: Reception) -> TrainTab:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_id="train-layout"):
         status = gr.HTML(
@@ -53,7 +55,7 @@ def build(studio: Studio, language: gr.Textbox) -> TrainTab:
             gr.HTML(_plot_html("loss"), elem_id="train-loss-plot")
             gr.HTML(_plot_html("score"), elem_id="train-score-plot")
             gr.HTML(_plot_html("quality", "quality_note"), elem_id="train-quality-plot")
-    started = _connect(studio, language, form, buttons, runs, suggestion)
+    started = _connect(studio, reception, form, buttons, runs, suggestion)
     return TrainTab(status, runs.list, runs.links, started)
 
 
@@ -162,6 +164,7 @@ def _status_html() -> str:
     offline = escape(f"{say('offline', 'en')}|{say('offline', 'zh')}")
     return f"""<div class="gan-status">
 <p id="train-sentence" role="status" aria-live="polite" data-offline="{offline}">{in_both("idle")}</p>
+<p id="train-whose" hidden><span></span> <button type="button"></button></p>
 <p id="train-problem" role="alert" hidden></p>
 <div id="train-bar" role="progressbar" aria-label="{escape(say("progress", "en"))}" aria-valuemin="0"
  aria-valuemax="100" aria-valuenow="0"><div></div></div>
@@ -258,11 +261,14 @@ def _runs() -> _Runs:
     )
 
 
-def run_line(run: Listed, language: str) -> str:
+def run_line(run: Listed, guest: Guest, shared: bool) -> str:
     """A run as one line of the list."""
+    language = guest.language
     summary = run.saved.summary if run.saved else None
-    if run.saved is None:
-        line = say("run_line_new", language, name=run.name)
+    if run.active:
+        line = say("run_line_active", language, name=run.name, status=_status_word(run, language))
+    elif run.saved is None:
+        line = run.name
     elif run.saved.bundled:
         line = say("run_line_bundled", language, name=run.name)
     elif summary is None:
@@ -279,23 +285,30 @@ def run_line(run: Listed, language: str) -> str:
         )
         if summary.kind == "slim":
             line = say("run_line_slim", language, line=line)
-    if run.snapshot and run.snapshot.status.active:
-        line = say("run_line_active", language, line=line)
+    if shared and run.owner == guest.visitor.id:
+        line = say("run_line_yours", language, line=line)
     return line
 
 
-def run_choices(studio: Studio, chosen: str | None, language: str, choose: str | None = None) -> Any:
+def _status_word(run: Listed, language: str) -> str:
+    waits = run.snapshot is not None and run.snapshot.status is Status.WAITING
+    return say("run_waits" if waits else "run_live", language)
+
+
+def run_choices(studio: Studio, chosen: str | None, guest: Guest, choose: str | None = None) -> Any:
     """An update of the list of runs; it changes the choice only to `choose`, or where the choice is gone."""
     runs = studio.runs()
     names = [run.name for run in runs]
-    choices = [(run_line(run, language), run.name) for run in runs]
+    choices = [(run_line(run, guest, studio.settings.shared), run.name) for run in runs]
     if choose is None and chosen in names:
         return gr.Radio(choices=choices)  # without a value, which a click may have changed meanwhile
-    return gr.Radio(choices=choices, value=choose or (names[0] if names else None))
+    own = [run.name for run in runs if run.active and run.owner == guest.visitor.id]
+    return gr.Radio(choices=choices, value=next(iter([choose] if choose else own + names), None))
 
 
-def download_links(studio: Studio, run: str | None, language: str) -> str:
+def download_links(studio: Studio, run: str | None, guest: Guest) -> str:
     """HTML links to everything that can be downloaded of a saved run."""
+    language = guest.language
     saved = next((listed.saved for listed in studio.runs() if listed.name == run), None)
     if run is None or saved is None or saved.summary is None:
         return ""
@@ -335,23 +348,24 @@ def config_of(values: tuple[Any, ...]) -> RunConfig:
 
 
 def _connect(
-    studio: Studio, language: gr.Textbox, form: _Form, buttons: _Buttons, runs: _Runs, suggestion: gr.Button
+    studio: Studio, reception: Reception, form: _Form, buttons: _Buttons, runs: _Runs, suggestion: gr.Button
 ) -> list[Any]:
     def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
-        run = studio.start(config_of((chosen, dataset, length, unit, *rest[:-1])), name or "")
-        return run_choices(studio, None, rest[-1], choose=run)
+        *settings, guest = rest
+        run = studio.start(config_of((chosen, dataset, length, unit, *settings)), name or "", guest.visitor)
+        return run_choices(studio, None, guest, choose=run)
 
-    def resume_run(chosen: str | None, length: Any, unit: str, language: str) -> None:
-        active = studio.snapshot
-        if active and active.status.active:
-            studio.resume()
-            return
+    def resume_run(chosen: str | None, length: Any, unit: str, guest: Guest) -> Any:
+        now = studio.watched(guest.watching, guest.visitor.id)
+        run = now.run if now and now.status is Status.PAUSED else _chosen(chosen, guest)
         more = RunConfig(length=number(length), unit=unit)
-        studio.resume(_chosen(chosen, language), more.length, more.unit)
+        studio.resume(run, more.length, more.unit, guest.visitor)
+        return run_choices(studio, None, guest, choose=run)
 
-    def from_weights(chosen: str | None, length: Any, unit: str, name: str, language: str) -> Any:
-        run = studio.start_from_weights(_chosen(chosen, language), number(length), unit, name or "")
-        return run_choices(studio, None, language, choose=run)
+    def from_weights(chosen: str | None, length: Any, unit: str, name: str, guest: Guest) -> Any:
+        source = _chosen(chosen, guest)
+        run = studio.start_from_weights(source, number(length), unit, name or "", guest.visitor)
+        return run_choices(studio, None, guest, choose=run)
 
     def fill(chosen: str) -> list[Any]:
         return [getattr(recipe(chosen), field) for field in _SETTINGS]
@@ -364,78 +378,101 @@ def _connect(
 
     def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> Any:
         event = button.click(
-            speaking(handler), [*inputs, language], outputs, trigger_mode=modes.get(button, "once"), **command
+            reception.speaking(handler),
+            [*inputs, *reception.inputs],
+            outputs,
+            js=Reception.ASKING,
+            trigger_mode=modes.get(button, "once"),
+            **command,
         )
         event.then(None, js=_ASK)
         return event
 
     modes = {buttons.step: "multiple"}  # every click is a step
 
-    def save(language: str) -> None:
-        studio.save()
-        gr.Info(say("save_note", language), duration=3, title=say("save", language))
+    def order(name: str) -> Any:
+        """A handler that gives the run being watched one of the Studio's orders."""
 
-    def apply_rates(lr_g: Any, lr_d: Any, language: str) -> None:
-        studio.set_learning_rates(number(lr_g), number(lr_d))
-        rates = say("rates_note", language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
-        gr.Info(rates, duration=4, title=say("settings", language))
+        def give(guest: Guest) -> None:
+            getattr(studio, name)(guest.watching, guest.visitor)
 
-    def apply_suggestion(language: str) -> Any:
-        now = studio.snapshot
+        return give
+
+    def save(guest: Guest) -> None:
+        studio.save(guest.watching, guest.visitor)
+        gr.Info(say("save_note", guest.language), duration=3, title=say("save", guest.language))
+
+    def apply_rates(lr_g: Any, lr_d: Any, guest: Guest) -> None:
+        studio.set_learning_rates(number(lr_g), number(lr_d), guest.watching, guest.visitor)
+        rates = say("rates_note", guest.language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
+        gr.Info(rates, duration=4, title=say("settings", guest.language))
+
+    def apply_suggestion(guest: Guest) -> Any:
+        now = studio.watched(guest.watching, guest.visitor.id)
         found = diagnose(now.config, now.history, now.looks) if now else None
         if found is None or found.suggestion is None:  # the run has recovered by itself
             return gr.skip(), gr.skip()
-        apply_rates(*found.suggestion, language)
+        apply_rates(*found.suggestion, guest)
         return found.suggestion
 
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
     started = [
         on(buttons.start, start_run, form.inputs, runs.list),
         on(runs.from_weights, from_weights, [runs.list, form.length, form.unit, form.name], runs.list),
+        on(buttons.resume, resume_run, [runs.list, form.length, form.unit], runs.list),
     ]
-    on(buttons.pause, lambda _: studio.pause(), [])
-    on(buttons.resume, resume_run, [runs.list, form.length, form.unit])
-    on(buttons.stop, lambda _: studio.stop(), [])
-    on(buttons.step, lambda _: studio.step(), [])
+    on(buttons.pause, order("pause"), [])
+    on(buttons.stop, order("stop"), [])
+    on(buttons.step, order("step"), [])
     on(buttons.save, save, [])
     on(form.apply_rates, apply_rates, [lr_g, lr_d])
     on(suggestion, apply_suggestion, [], [lr_g, lr_d])
     form.recipe.input(fill, form.recipe, form.settings, **command)
-    _connect_runs(studio, language, runs, command, on)
+    _connect_runs(studio, reception, runs, command, on)
     return started
 
 
-def _connect_runs(studio: Studio, language: gr.Textbox, runs: _Runs, command: Any, on: Any) -> None:
-    def rename(chosen: str | None, new_name: str, language: str) -> Any:
-        name = studio.rename(_chosen(chosen, language), new_name)
-        return run_choices(studio, None, language, choose=name), ""
+def _connect_runs(studio: Studio, reception: Reception, runs: _Runs, command: Any, on: Any) -> None:
+    def rename(chosen: str | None, new_name: str, guest: Guest) -> Any:
+        name = studio.rename(_chosen(chosen, guest), new_name, guest.visitor)
+        return run_choices(studio, None, guest, choose=name), ""
 
-    def ask(chosen: str | None, language: str) -> Any:
-        name = _chosen(chosen, language)
-        return gr.Column(visible=True), say("delete_question", language, name=f"**{name}**"), name
+    def ask(chosen: str | None, guest: Guest) -> Any:
+        name = _chosen(chosen, guest)
+        return gr.Column(visible=True), say("delete_question", guest.language, name=f"**{name}**"), name
 
-    def delete(asked: str, language: str) -> Any:
-        studio.delete(asked)
-        return gr.Column(visible=False), run_choices(studio, None, language)
+    def delete(asked: str, guest: Guest) -> Any:
+        studio.delete(asked, guest.visitor)
+        return gr.Column(visible=False), run_choices(studio, None, guest)
 
-    def upload(path: str, language: str) -> Any:
-        name = studio.take_in(Path(path))
-        return run_choices(studio, None, language, choose=name)
+    def upload(path: str, guest: Guest) -> Any:
+        name = studio.take_in(Path(path), visitor=guest.visitor)
+        return run_choices(studio, None, guest, choose=name)
 
     on(runs.rename, rename, [runs.list, runs.new_name], [runs.list, runs.new_name])
     on(runs.delete, ask, [runs.list], [runs.question, runs.question_text, runs.asked])
     on(runs.delete_yes, delete, [runs.asked], [runs.question, runs.list])
     on(runs.delete_no, lambda _: gr.Column(visible=False), [], runs.question)
-    runs.upload.upload(speaking(upload), [runs.upload, language], runs.list, **command).then(None, js=_ASK)
+    runs.upload.upload(
+        reception.speaking(upload),
+        [runs.upload, *reception.inputs],
+        runs.list,
+        js=Reception.ASKING,
+        **command,
+    ).then(None, js=_ASK)
+    # Which run is looked at is the page's own affair; its downloads are the server's.
+    runs.list.change(None, runs.list, js="(run) => window.ganChoose(run)")
     runs.list.change(
-        speaking(lambda chosen, language: download_links(studio, chosen, language)),
-        [runs.list, language],
+        reception.speaking(lambda chosen, guest: download_links(studio, chosen, guest)),
+        [runs.list, *reception.inputs],
         runs.links,
+        js=Reception.ASKING,
         **command,
     )
 
 
-def _chosen(name: str | None, language: str) -> str:
+def _chosen(name: str | None, guest: Guest) -> str:
     if not name:
+        language = guest.language
         raise gr.Error(say("choose_run", language), title=say("error_title", language), print_exception=False)
     return name
