@@ -69,7 +69,8 @@ class Reception:
             *own, watching, token, language = arguments
             return spoken(lambda: handler(*own, self.guest(watching, token, language)), language_of(language))
 
-        speak.__name__ = getattr(handler, "__name__", "speak")  # not its signature, which has fewer inputs
+        # Gradio names endpoints after functions, and the plain names are those of gan/ui/endpoints.py.
+        speak.__name__ = f"page_{handler.__name__}"
         return speak
 
     def new_token(self, request: gr.Request | None) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,9 @@ ARGUMENTS = [
 class Server:
     """`python app.py` on a free port over its own checkpoint folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self._settings = settings
         self.log = folder.parent / f"{folder.name}.log"
         self.start()
 
@@ -38,6 +39,7 @@ class Server:
             "HOST": "127.0.0.1",
             "PORT": "17860",
             "GAN_DEVICE": "cpu",
+            **self._settings,
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -66,6 +68,29 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield running
     if running._process.poll() is None:
         running.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def open_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`open_server(**environment)` for tests that want other settings."""
+    opened: list[Server] = []
+
+    def open_one(**settings: str) -> Server:
+        opened.append(Server(tmp_path / "checkpoints", **settings))
+        return opened[-1]
+
+    yield open_one
+    for running in opened:
+        if running._process.poll() is None:
+            running.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def idle_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that train nothing."""
+    running = Server(tmp_path_factory.mktemp("idle") / "checkpoints", PORT="18860")
+    yield running
+    running.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,8 @@ def open_page(page: Page, address: str, tab: str = "Train") -> None:
 def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server: Any, page: Page) -> None:
     open_page(page, server.address)
     assert "showcase" in src(page, "train-grid")
+    page.locator("#train-recipe input").click()
+    page.get_by_role("option", name="dcgan").click()
     page.locator("#train-length input").fill("600")
     page.click("#train-start")
     wait_for(lambda: src(page, "train-loss-plot") and src(page, "train-score-plot"))
@@ -72,7 +74,7 @@ def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server:
     server.end(signal.SIGKILL)
     server.start()
     open_page(page, server.address)
-    expect(page.locator("#train-runs")).to_contain_text("fast-1 ·")
+    expect(page.locator("#train-runs")).to_contain_text("dcgan-1 ·")
     expect(page.locator("#train-runs")).to_contain_text(f"step {last}")
     page.click("#train-resume")
     wait_for(lambda: step(page) >= last)
@@ -98,21 +100,21 @@ def test_a_run_trains_pauses_survives_reload_and_kill_and_can_be_sampled(server:
     assert download.value.suggested_filename.endswith(".png")
 
 
-def test_the_page_asks_nothing_from_outside(server: Any, page: Page) -> None:
+def test_the_page_asks_nothing_from_outside(idle_server: Any, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    open_page(page, server.address)
-    open_page(page, server.address, "Sample")
-    page.wait_for_timeout(1500)
-    strangers = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
+    for tab in ("Train", "Sample", "Timeline"):
+        open_page(page, idle_server.address, tab)
+        page.wait_for_timeout(1000)
+    strangers = [url for url in asked if not url.startswith((idle_server.address, "data:", "blob:"))]
     assert asked
     assert strangers == []
 
 
-def test_the_language_is_the_browsers_or_the_one_chosen(server: Any, browser: Any) -> None:
+def test_the_language_is_the_browsers_or_the_one_chosen(idle_server: Any, browser: Any) -> None:
     context = browser.new_context(locale="zh-CN")
     page = context.new_page()
-    page.goto(server.address)
+    page.goto(idle_server.address)
     expect(page.locator("#train-start")).to_have_text("开始")
     expect(page.locator("#train-sentence")).to_contain_text("请按")
     page.get_by_role("link", name="EN").click()
@@ -121,8 +123,8 @@ def test_the_language_is_the_browsers_or_the_one_chosen(server: Any, browser: An
     context.close()
 
 
-def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(server: Any, page: Page) -> None:
-    open_page(page, server.address)
+def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(idle_server: Any, page: Page) -> None:
+    open_page(page, idle_server.address)
     page.locator("#train-length input").fill("-5")
     page.click("#train-start")
     expect(page.locator(".toast-wrap")).to_contain_text("Length is -5")
@@ -136,7 +138,7 @@ def test_bad_input_is_answered_with_a_sentence_and_loses_nothing(server: Any, pa
     )
     expect(page.locator(".toast-wrap")).to_contain_text("not a readable checkpoint")
     assert "Traceback" not in page.content()
-    log = server.log.read_text()
+    log = idle_server.log.read_text()
     assert "refused: length is -5" in log
     assert "not a readable checkpoint" in log
     assert "Traceback" not in log
@@ -264,8 +266,8 @@ def test_the_sample_tab_shows_what_was_trained_while_it_was_hidden(server: Any, 
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_digit_is_chosen_and_looked_at_close_up(server: Any, page: Page) -> None:
-    open_page(page, server.address, "Sample")
+def test_a_digit_is_chosen_and_looked_at_close_up(idle_server: Any, page: Page) -> None:
+    open_page(page, idle_server.address, "Sample")
     expect(page.locator("#sample-grid")).to_contain_text("best · seed 0")
     picker = page.locator("#sample-digit")
     expect(picker).to_be_visible()
@@ -298,7 +300,7 @@ def test_a_digit_is_chosen_and_looked_at_close_up(server: Any, page: Page) -> No
     page.get_by_role("option", name="fast-1-minute").click()
     expect(page.locator("#sample-grid")).to_contain_text("fast-1-minute")
     expect(picker).to_be_hidden()
-    assert "Traceback" not in server.log.read_text()
+    assert "Traceback" not in idle_server.log.read_text()
 
 
 def test_the_timeline_scrubs_plays_and_makes_a_film(server: Any, page: Page) -> None:
