@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 
-from benchmarks import first_seconds, quality, resuming, sampling, saving, speed, watching
+from benchmarks import first_seconds, quality, resuming, room, sampling, saving, speed, watching
 
 BENCHMARKS = {
     "speed": speed.measure,
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "resuming": resuming.measure,
     "first-seconds": first_seconds.measure,
     "watching": watching.measure,
+    "room": room.measure,
 }
 
 

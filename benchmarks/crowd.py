@@ -31,7 +31,15 @@ class Crowd:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=visitors)
         async with httpx.AsyncClient(timeout=30, limits=limits) as client:
             act = {"watch": self.watch, "drag": self.drag}[what]
+            await client.get(f"{self.base}/gan/health")  # the connection is not what is measured
             await asyncio.gather(*(act(client) for _ in range(visitors)))
+
+    async def token(self, client: httpx.AsyncClient) -> str:
+        """A new visitor's."""
+        call = f"{self.base}/call/visitor"
+        called = (await client.post(call, json={"data": []})).raise_for_status().json()
+        answer = (await client.get(f"{call}/{called['event_id']}")).raise_for_status().text
+        return str(json.loads(answer.split("data: ", 1)[1])[0]["token"])
 
     async def watch(self, client: httpx.AsyncClient) -> None:
         """Poll the token as a page does, and fetch each picture whose address has changed."""
@@ -44,7 +52,9 @@ class Crowd:
                 self.latencies.append(time.monotonic() - started)
                 for name, url in token["pictures"].items():
                     if url and seen.get(name) != url:
-                        (await client.get(f"{self.base}/{url.removeprefix('gradio_api/')}")).raise_for_status()
+                        (
+                            await client.get(f"{self.base}/{url.removeprefix('gradio_api/')}")
+                        ).raise_for_status()
                         seen[name] = url
             except httpx.HTTPError as error:
                 self.errors.append(repr(error))
@@ -52,13 +62,15 @@ class Crowd:
 
     async def drag(self, client: httpx.AsyncClient) -> None:
         """Ask for one picture after the other, each at a new seed, as a dragged slider does."""
-        seed = 100 * random.random()
+        seed, headers = 100 * random.random(), {"X-Gan-Visitor": await self.token(client)}
         while time.monotonic() < self.deadline:
             seed = (seed + 0.1) % 100
             started = time.monotonic()
             try:
                 address = f"{self.base}/gan/sample?source=live&seed={seed:.2f}&count=64"
-                (await client.get(address)).raise_for_status()
+                answer = await client.get(address, headers=headers)
+                picture = answer.raise_for_status().json()["picture"]
+                (await client.get(f"{self.base}/{picture.removeprefix('gradio_api/')}")).raise_for_status()
                 self.latencies.append(time.monotonic() - started)
             except httpx.HTTPError as error:
                 self.errors.append(repr(error))

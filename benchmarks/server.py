@@ -25,13 +25,15 @@ class Server:
 
     address: str
     start_seconds: float
+    process: int  # its number
 
 
 @contextmanager
-def running_app() -> Iterator[Server]:
-    """Start the app over an empty folder of checkpoints; end it afterwards."""
+def running_app(**settings: str) -> Iterator[Server]:
+    """Start the app over an empty folder of checkpoints, with environment variables; end it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"GAN_CHECKPOINTS": folder, "HOST": "127.0.0.1", "PORT": "18860"}
+        own = {"GAN_CHECKPOINTS": folder, "HOST": "127.0.0.1", "PORT": "18860", **settings}
+        environment = os.environ | own
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-u", "app.py"], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
@@ -44,7 +46,7 @@ def running_app() -> Iterator[Server]:
                 line = process.stdout.readline()
                 assert line, "the server ended"
                 address = re.search(r"Live GAN is at (\S+)", line)
-            yield Server(address.group(1), time.perf_counter() - started)
+            yield Server(address.group(1), time.perf_counter() - started, process.pid)
         finally:
             process.terminate()
             process.wait(15)

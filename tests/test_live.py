@@ -24,6 +24,7 @@ from gan.studio import Studio
 from gan.trainer import Trainer
 from gan.ui import live as live_module
 from gan.ui.live import Live, PictureStore, clock
+from gan.ui.reception import Reception
 from gan.ui.routes import download_address, routes
 
 CONFIG = RunConfig(latent_dim=4, batch_size=8, precision="fp32", ema=0.9, length=5000, unit="steps")
@@ -38,7 +39,9 @@ class Watched:
         self.trainer = Trainer(CONFIG, digits, torch.device("cpu"))
         self.pictures = PictureStore()
         self.live = Live(self.studio)
-        self.client = TestClient(Starlette(routes=routes(self.studio, self.live, self.pictures)))
+        self.client = TestClient(
+            Starlette(routes=routes(self.studio, Reception(self.studio), self.live, self.pictures))
+        )
         self.version = 0
 
     def publish(self, status: Status = Status.TRAINING, steps: int = 0, run: str = "mine") -> Snapshot:

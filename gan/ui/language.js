@@ -28,6 +28,10 @@
   window.ganMe = "";
   window.ganWatching = "";
   window.ganGuest = () => [window.ganWatching, token, language.slice(0, 2)];
+  // Until the Sample tab is there (gan/ui/sample.js), what its controls say is only kept.
+  window.ganDraw = (controls) => {
+    if (controls?.length) window.ganControls = controls;
+  };
   window.ganWelcome = (welcome) => {
     if (!welcome) return;
     token = welcome.token;
@@ -39,5 +43,6 @@
     root.toggleAttribute("data-presenter", welcome.presenter);
     root.toggleAttribute("data-watcher", !welcome.may_train);
     window.ganAsk?.();
+    window.ganDraw();
   };
 })();

@@ -31,25 +31,11 @@ window.ganPicture = async (id, url) => {
   if (image.dataset.wanted === url) image.src = url;
 };
 
-// The Sample tab's picture with its words. Gradio builds that tab when it is first opened, perhaps after the
-// picture was drawn: the newest one is kept, and put there once there is a place for it.
-let sampled = null;
-window.ganSample = (shown) => {
-  sampled = shown || sampled;
-  window.ganSampled = sampled;
-  root.toggleAttribute("data-conditional", Boolean(sampled?.conditional));
-  const image = document.querySelector("#sample-grid img");
-  if (!sampled || !image) return;
-  window.ganPicture("sample-grid", sampled.picture);
-  setText(document.querySelector("#sample-grid figcaption"), sampled.caption);
-  image.alt = sampled.alt;
-};
 // The Timeline tab is built when it is first opened, too.
 window.ganTimelineSoon = (run) => {
   window.ganTimelineRun = run;
   window.ganTimeline?.(run);
 };
-window.ganSampleSoon = () => setTimeout(window.ganSample, 50);
 
 // A bar for each digit; twice an even share fills it.
 const showCoverage = (shares) => {
@@ -120,7 +106,6 @@ const show = (live) => {
   bar.setAttribute("aria-valuenow", Math.round(100 * live.progress));
   bar.firstElementChild.style.width = `${100 * live.progress}%`;
   for (const [id, url] of Object.entries(live.pictures)) window.ganPicture(id, url);
-  window.ganSample();
 };
 
 // A list that has changed is fetched by every page: in a room they must not all do it at once.
@@ -139,7 +124,7 @@ const ask = async () => {
     show(live);
     if (seen.runs !== undefined && seen.runs !== live.runs_version) soon(() => trigger("runs_changed"));
     if (seen.grid !== live.pictures["train-grid"]) window.ganTimelineMoved?.(live.run);
-    if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"] && live.has_live) trigger("live_moved");
+    if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"]) window.ganLiveMoved?.();
     // A status shows at once, the last step's numbers a moment later.
     if (ACTIVE.includes(live.state) || seen.state !== live.state) wait = 500;
     seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"] };

@@ -28,10 +28,10 @@ _QUIET: dict[str, Any] = {
 }
 
 
-def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
+def build_page(studio: Studio, reception: Reception, pictures: PictureStore) -> gr.Blocks:
     """The whole page over one Studio, with its endpoints; layout and events only."""
     with gr.Blocks(title=say("title", "en"), analytics_enabled=False, delete_cache=_CACHE) as page:
-        reception = Reception(studio)
+        reception.add_inputs()
         gr.HTML(_HEADER, elem_id="header")
         welcomed = gr.JSON(visible=False)
         welcomed.change(None, welcomed, js="(welcome) => window.ganWelcome(welcome)")
@@ -46,7 +46,8 @@ def build_page(studio: Studio, pictures: PictureStore) -> gr.Blocks:
                 past = timeline_tab.build()
         add_endpoints(studio, reception)
         timeline_tab.show_on(past_tab, past)
-        _connect(page, studio, reception, welcomed, train, sampling, tab, past)
+        tab.select(None, js=sample_tab.DRAW_SOON)
+        _connect(page, studio, reception, welcomed, train, sampling, past)
     return page
 
 
@@ -73,7 +74,6 @@ def _connect(
     welcomed: gr.JSON,
     train: train_tab.TrainTab,
     sampling: sample_tab.SampleTab,
-    sample_shown: gr.Tab,
     past: timeline_tab.TimelineTab,
 ) -> None:
     def refresh(chosen_run: str | None, chosen_source: str, chosen_past: str | None, guest: Guest) -> Any:
@@ -103,29 +103,6 @@ def _connect(
             **_QUIET,
         )
 
-    def follow(following: bool, source: str, *rest: Any) -> Any:
-        if not following or source != LIVE:
-            return [gr.skip(), gr.skip()]
-        return sampling.show(source, *rest)
-
-    following = reception.speaking(follow)
-    train.status.live_moved(
-        following,
-        [sampling.follow, *sampling.inputs],
-        sampling.outputs,
-        js=sample_tab.IF_LOOKING,
-        **sampling.drawing,
-    )
-
-    # While the tab was hidden nothing was drawn for it, and the run may have ended since.
-    sample_shown.select(None, js="() => window.ganSampleSoon && window.ganSampleSoon()").then(
-        following,
-        [sampling.follow, *sampling.inputs],
-        sampling.outputs,
-        js=Reception.ASKING,
-        **sampling.drawing,
-    )
-
     def arrive(
         run: Any, source: Any, shown: Any, watching: str, token: str, language: str, request: gr.Request
     ) -> Any:
@@ -137,5 +114,5 @@ def _connect(
         return spoken(work, language_of(language))
 
     page.load(arrive, [*lists, *reception.inputs], [welcomed, *outputs], js=Reception.ASKING, **_QUIET).then(
-        reception.speaking(sampling.show), sampling.inputs, sampling.outputs, js=Reception.ASKING, **_QUIET
+        None, sampling.inputs, js=sample_tab.DRAW
     )

@@ -35,10 +35,7 @@ class Guest:
 
 
 class Reception:
-    """The page's hidden inputs that say who asks, and the wrapper of every handler that reads them.
-
-    gan/ui/live.js fills the inputs at each event, so nothing about a visitor is kept in a session.
-    """
+    """Who asks, for every handler of the page and every route."""
 
     # An event's own inputs come first; the last three are the guest's.
     ASKING = "(...inputs) => [...inputs.slice(0, -3), ...window.ganGuest()]"
@@ -46,6 +43,13 @@ class Reception:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._rates = RateLimits(RATES)
+        self.inputs: list[gr.Textbox] = []
+
+    def add_inputs(self) -> None:
+        """Add the hidden inputs of every event to the current Blocks.
+
+        gan/ui/language.js fills them at each event, so nothing about a visitor is kept in a session.
+        """
         self.inputs = [gr.Textbox("", visible=False) for _ in ("watching", "token", "language")]
 
     def guest(self, watching: str, token: str, language: str) -> Guest:

@@ -1,11 +1,13 @@
-"""Own GET routes beside Gradio's: the token, pictures and downloads. They reveal no more than the page.
+"""Own GET routes beside Gradio's: the token, samples, pictures and downloads; no more than the page shows.
 
 Rendering runs in Starlette's thread pool (plain `def`); the token, which only reads memory, does not leave
 the event loop.
 """
 
+import logging
 import re
 import time
+from functools import partial
 from urllib.parse import quote
 
 import psutil
@@ -23,21 +25,42 @@ from gan.runs import planned_epochs
 from gan.snapshot import Status
 from gan.studio import Studio
 from gan.timeline import draw
+from gan.ui import sample_tab
+from gan.ui.desk import Desk
 from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
-from gan.ui.text import language_of
+from gan.ui.reception import Reception
+from gan.ui.text import language_of, say_error
+
+log = logging.getLogger(__name__)
+
+TOKEN_HEADER = "X-Gan-Visitor"
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
 
 
-def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
+def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureStore) -> list[Route]:
     """The routes to hand to Gradio's app."""
-    started = time.monotonic()
+    started, desk = time.monotonic(), Desk()
 
     async def token(request: Request) -> Response:
         asked = request.query_params
         token = live.token(language_of(asked.get("lang")), asked.get("run", ""), asked.get("me", ""))
         return Response(token, headers=_FRESH, media_type="application/json")
+
+    async def sample(request: Request) -> Response:
+        asked = request.query_params
+        language = language_of(asked.get("lang"))
+        try:
+            guest = reception.guest(
+                asked.get("watching", ""), request.headers.get(TOKEN_HEADER, ""), language
+            )
+            work = partial(sample_tab.shown, studio, pictures, asked, guest)
+            return JSONResponse(await desk.draw(guest.visitor.id, work), headers=_FRESH)
+        except GanError as error:
+            log.info("refused: %s", error)
+            status = 429 if error.key == "too-many-requests" else 400
+            return JSONResponse({"problem": say_error(error, language)}, status, headers=_FRESH)
 
     async def health(_: Request) -> Response:
         return JSONResponse(
@@ -100,6 +123,7 @@ def routes(studio: Studio, live: Live, pictures: PictureStore) -> list[Route]:
     return [
         Route(f"/{BASE}/live", token),
         Route(f"/{BASE}/health", health),
+        Route(f"/{BASE}/sample", sample),
         Route(f"/{BASE}/live/{{run}}/{{name}}/{{session}}-{{version:int}}.png", live_picture),
         Route(f"/{BASE}/picture/{{key}}.png", picture),
         Route(f"/{BASE}/real/{{dataset}}/{{count:int}}.png", real),

@@ -1,11 +1,66 @@
-// Runs in the Sample tab's picture: a click on a digit, or Enter after the arrow keys, asks for it close up.
+// Runs in the Sample tab's picture. Asks the server for it, one request at a time, always for the newest values of
+// the controls. A click on a digit, or Enter after the arrow keys, asks for that one close up.
+const root = document.documentElement;
 const image = element.querySelector("img");
 const mark = element.querySelector(".gan-mark");
+const problem = element.querySelector(".gan-problem");
+const CONTROLS = ["source", "seed", "count", "truncation", "weights", "digit", "scores"];
+const BUSY_MS = 300;
+let drawn = {};
+let drawing = false;
 let chosen = null;
+
+const showDrawn = (answer) => {
+  problem.hidden = !answer.problem;
+  problem.textContent = answer.problem || "";
+  if (answer.problem) return; // the last picture stays
+  drawn = answer;
+  root.toggleAttribute("data-conditional", Boolean(answer.conditional));
+  window.ganPicture("sample-grid", answer.picture);
+  element.querySelector("figcaption").textContent = answer.caption;
+  image.alt = answer.alt;
+  const link = document.querySelector("#sample-download a");
+  link.hidden = !answer.picture;
+  link.href = answer.download || "";
+};
+
+const draw = async () => {
+  const controls = window.ganControls;
+  // A box that was cleared to type something else draws nothing, nor does a page that is not known yet.
+  if (drawing || !window.ganMe || !controls || controls.slice(0, 4).some((value) => value === null || value === "")) return;
+  drawing = true;
+  const [watching, token, language] = window.ganGuest();
+  const query = new URLSearchParams({ watching, lang: language });
+  CONTROLS.forEach((name, index) => query.set(name, controls[index]));
+  let wait = 0;
+  try {
+    const answer = await fetch(`gradio_api/gan/sample?${query}`, {
+      cache: "no-store",
+      headers: { "X-Gan-Visitor": token },
+    });
+    if (answer.status === 429) wait = BUSY_MS;
+    else showDrawn(await answer.json());
+  } catch {
+    wait = BUSY_MS * 10; // the server is away, and the status on the Train tab says so
+  }
+  if (wait) await new Promise((done) => setTimeout(done, wait));
+  drawing = false;
+  if (wait || window.ganControls !== controls) draw();
+};
+
+window.ganDraw = (controls) => {
+  if (controls?.length) window.ganControls = controls;
+  draw();
+};
+window.ganLiveMoved = () => {
+  const [source] = window.ganControls || [];
+  const following = window.ganControls?.[CONTROLS.length];
+  if (source === "live" && following && element.offsetParent !== null) draw();
+};
 
 // Where the digits are: the picture keeps its shape inside the element, at its left top.
 const layout = () => {
-  const { columns, rows } = window.ganSampled || {};
+  const { columns, rows } = drawn;
   if (!columns || !image.naturalWidth) return null;
   const scale = Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight);
   return { columns, rows, width: (image.naturalWidth * scale) / columns, height: (image.naturalHeight * scale) / rows };
@@ -55,4 +110,4 @@ image.addEventListener("keydown", (event) => {
 
 image.addEventListener("load", () => showMark(!mark.hidden));
 window.addEventListener("resize", () => showMark(!mark.hidden));
-window.ganSampleSoon?.(); // this tab's parts are there now
+draw(); // what was chosen before this tab was built

@@ -1,10 +1,10 @@
 """The Sample tab: digits from any generator, by seed and class, also while it trains; one close up."""
 
-import random
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -28,11 +28,9 @@ _DIGITS = tuple(str(digit) for digit in range(CLASSES))
 _COLUMNS = 8
 _COLUMNS_OF_MANY = 16
 _SLIDER_END = 100  # a pixel of the slider is about a third of a seed
-_SHOW = "(shown) => window.ganSample && window.ganSample(shown)"
-IF_LOOKING = """(follow, ...rest) => {
-  const looking = document.querySelector("#sample-grid")?.offsetParent !== null;
-  return [follow && looking, ...rest.slice(0, -3), ...window.ganGuest()];
-}"""
+# gan/ui/sample.js asks the server for the picture, with the values of SampleTab.inputs.
+DRAW = "(...controls) => window.ganDraw(controls)"
+DRAW_SOON = "() => setTimeout(() => window.ganDraw(), 50)"
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,7 @@ class SampleTab:
     """What the rest of the page connects to."""
 
     source: gr.Dropdown
-    follow: gr.Checkbox
     inputs: list[Any]
-    outputs: list[Any]
-    show: Callable[..., Any]
-    drawing: dict[str, Any]  # how Gradio is to queue a drawing
 
 
 @dataclass(frozen=True)
@@ -164,43 +158,36 @@ def build(studio: Studio, pictures: PictureStore, reception: Reception) -> Sampl
         with gr.Column(scale=2, min_width=320, elem_id="sample-picture"):
             script = (Path(__file__).parent / "sample.js").read_text()
             grid = gr.HTML(_grid_html(), elem_id="sample-grid", js_on_load=script)
-            download = gr.Button(label("download_png"), link="", elem_id="sample-download", interactive=False)
+            gr.HTML(f"<a download hidden>{in_both('download_png')}</a>", elem_id="sample-download")
         with gr.Column(scale=1, min_width=290, elem_id="sample-closeup"):
             near = gr.HTML(closeup.empty_html())
-    shown = gr.JSON(visible=False)
-    inputs = [*controls.inputs, *reception.inputs]
-
-    def show(source: str, *rest: Any) -> Any:
-        return _shown(studio, pictures, source, *rest)
-
-    drawing: dict[str, Any] = {
-        "show_progress": "hidden",
-        "concurrency_limit": 2,
-        "concurrency_id": "draw",
-        "trigger_mode": "always_last",  # a dragged slider draws where it is, not everywhere it was
-        "api_visibility": "private",
-    }
-    for control in controls.inputs:
-        control.change(reception.speaking(show), inputs, [shown, download], js=Reception.ASKING, **drawing)
-    shown.change(None, shown, js=_SHOW)
-    controls.lucky.click(lambda: random.randrange(_SLIDER_END), None, controls.seed, **drawing)
-    _connect_closeup(studio, pictures, reception, grid, near, inputs)
-    return SampleTab(controls.source, controls.follow, inputs, [shown, download], show, drawing)
+    inputs = [*controls.inputs, controls.follow]
+    for control in inputs:
+        control.change(None, inputs, js=DRAW)
+    controls.lucky.click(None, None, controls.seed, js=f"() => Math.floor({_SLIDER_END} * Math.random())")
+    _connect_closeup(studio, pictures, reception, grid, near, controls.inputs)
+    return SampleTab(controls.source, inputs)
 
 
-def _shown(
-    studio: Studio, pictures: PictureStore, source: str, seed: Any, count: Any, truncation: Any,
-    weights: str, digit: str, with_scores: bool, guest: Guest,
-) -> Any:  # fmt: skip
-    """The picture with its words for gan/ui/live.js, and the download button."""
-    if None in (seed, count, truncation):  # a box that was cleared to type something else
-        return gr.skip(), gr.skip()
-    language = guest.language
+def shown(studio: Studio, pictures: PictureStore, asked: Mapping[str, str], guest: Guest) -> dict[str, Any]:
+    """The picture with its words for gan/ui/sample.js; `asked` are the controls' values, as text.
+
+    Raises:
+        GanError: a value is out of range, or the run cannot be sampled.
+    """
+    language, source = guest.language, asked.get("source", LIVE)
     now = studio.watched(guest.watching, guest.visitor.id)
     if source == LIVE and not (now and now.networks):
-        return {"picture": "", "caption": "", "alt": "", "conditional": False}, gr.Button(interactive=False)
+        return {"picture": "", "caption": "", "alt": "", "conditional": False}
     networks = studio.networks(source, guest.watching, guest.visitor.id)
-    request = request_of(networks, seed, count, truncation, weights, digit)
+    seed, count, truncation = (
+        _read(name, asked.get(name, default))
+        for name, default in (("seed", "0"), ("count", "64"), ("truncation", "1"))
+    )
+    request = request_of(
+        networks, seed, count, truncation, asked.get("weights", "best"), asked.get("digit", _MIXED)
+    )
+    with_scores = asked.get("scores") == "true"
     scored = with_scores and request.count <= _MOST_SCORED
     drawn = draw(networks, request, scored)
     address = pictures.put(drawn.png)
@@ -208,15 +195,27 @@ def _shown(
     caption = say("sample_caption", language, run=networks.run, seed=f"{seed:g}", weights=used)
     if with_scores and not scored:
         caption = say("sample_caption_scores", language, caption=caption)
-    file = f"{networks.run}-seed-{seed:g}.png"
     return {
         "picture": address,
+        "download": f"{address}?{urlencode({'download': f'{networks.run}-seed-{seed:g}.png'})}",
         "caption": caption,
         "alt": say("sample_alt", language, seed=f"{seed:g}"),
         "conditional": networks.conditional,
         "columns": drawn.columns,
         "rows": -(-request.count // drawn.columns),
-    }, gr.Button(link=f"{address}?download={file}", interactive=True)
+    }
+
+
+def _read(name: str, text: str) -> float:
+    """A number that came as text; the request checks its range.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError("wrong-type", field=name, value=text[:40], allowed="a number") from None
 
 
 def _connect_closeup(
@@ -225,9 +224,10 @@ def _connect_closeup(
     reception: Reception,
     grid: gr.HTML,
     near: gr.HTML,
-    inputs: list[Any],
+    controls: list[Any],
 ) -> None:
     index, picked = gr.Number(visible=False), gr.State(None)
+    inputs = [*controls, *reception.inputs]
 
     def pick(
         index: float, source: str, seed: Any, count: Any, truncation: Any, weights: str, digit: str,
@@ -285,4 +285,5 @@ def _grid_html() -> str:
     return f"""<div class="gan-panel">
 <figure class="gan-digits"><img alt="" tabindex="0"><div class="gan-mark" hidden></div>
 <figcaption></figcaption></figure>
+<p class="gan-problem" role="alert" hidden></p>
 <p class="if-empty">{in_both("sample_none")}</p></div>"""

@@ -14,6 +14,7 @@ from gan.studio import Studio
 from gan.ui.live import Live, PictureStore
 from gan.ui.page import build_page
 from gan.ui.parts import I18N
+from gan.ui.reception import Reception
 from gan.ui.routes import routes
 
 _HERE = Path(__file__).parent
@@ -91,13 +92,13 @@ def free_port(settings: ServerSettings) -> int:
 
 def serve(studio: Studio, port: int) -> gr.Blocks:
     """Launch the page in background threads; `page.local_url` is its address."""
-    pictures = PictureStore()
-    page = build_page(studio, pictures)
+    pictures, reception = PictureStore(), Reception(studio)
+    page = build_page(studio, reception, pictures)
     options: dict[str, Any] = {
         "server_name": studio.settings.host,
         "server_port": port,
         "app_kwargs": {
-            "routes": routes(studio, Live(studio), pictures),
+            "routes": routes(studio, reception, Live(studio), pictures),
             "middleware": [Middleware(PageHead)],
         },
         "theme": gr.themes.Default(

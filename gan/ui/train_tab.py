@@ -30,7 +30,7 @@ _ASK = "() => window.ganAsk && window.ganAsk()"  # look at once instead of at th
 class TrainTab:
     """What the rest of the page connects to."""
 
-    status: gr.HTML  # fires runs_changed and live_moved
+    status: gr.HTML  # fires runs_changed
     runs: gr.Radio
     links: gr.HTML
     started: list[Any]  # the events after which a new run trains; .success connects to them
