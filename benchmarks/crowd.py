@@ -2,7 +2,8 @@
 
     python -m benchmarks.crowd ADDRESS watch|drag VISITORS SECONDS
 
-Ends by itself and prints one line of JSON: `latencies`, in seconds, and `errors`.
+Ends by itself and prints one line of JSON: `latencies`, in seconds, and `errors`. The requests are written by hand:
+a client library takes more time than the server, on the cores that are measured.
 """
 
 import asyncio
@@ -10,69 +11,85 @@ import json
 import random
 import sys
 import time
+from urllib.parse import urlsplit
 
-import httpx
+from gradio_client import Client
 
 POLL_SECONDS = 0.5  # as gan/ui/live.js
-MOST_VISITORS, MOST_SECONDS = 200, 600
+MOST_VISITORS, MOST_SECONDS = 200, 1500
+
+
+class Connection:
+    """One kept HTTP/1.1 connection."""
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self._host, self._port = parts.hostname, parts.port
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def get(self, path: str, token: str = "") -> bytes:
+        """The body of the answer.
+
+        Raises:
+            OSError: another status than 200, or the connection is gone.
+        """
+        if self._writer is None or self._reader is None:
+            self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        head = f"GET /{path} HTTP/1.1\r\nHost: {self._host}\r\nX-Gan-Visitor: {token}\r\n\r\n"
+        self._writer.write(head.encode())
+        status, *headers = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        lengths = [line.split(":")[1] for line in headers if line.lower().startswith("content-length:")]
+        body = await self._reader.readexactly(int(lengths[0]))
+        if " 200 " not in status:
+            raise OSError(f"{path}: {status} {body[:80]!r}")
+        return body
 
 
 class Crowd:
     """Visitors of one server, and what they saw."""
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.base = f"{address}gradio_api"
+        self.address = address
         self.deadline = time.monotonic() + seconds
         self.latencies: list[float] = []
         self.errors: list[str] = []
 
-    async def run(self, what: str, visitors: int) -> None:
+    async def run(self, what: str, tokens: list[str]) -> None:
         """Let all of them do it until the time is over."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=visitors)
-        async with httpx.AsyncClient(timeout=30, limits=limits) as client:
-            act = {"watch": self.watch, "drag": self.drag}[what]
-            await client.get(f"{self.base}/gan/health")  # the connection is not what is measured
-            await asyncio.gather(*(act(client) for _ in range(visitors)))
+        act = {"watch": self.watch, "drag": self.drag}[what]
+        await asyncio.gather(*(act(Connection(self.address), token) for token in tokens))
 
-    async def token(self, client: httpx.AsyncClient) -> str:
-        """A new visitor's."""
-        call = f"{self.base}/call/visitor"
-        called = (await client.post(call, json={"data": []})).raise_for_status().json()
-        answer = (await client.get(f"{call}/{called['event_id']}")).raise_for_status().text
-        return str(json.loads(answer.split("data: ", 1)[1])[0]["token"])
-
-    async def watch(self, client: httpx.AsyncClient) -> None:
+    async def watch(self, server: Connection, _: str) -> None:
         """Poll the token as a page does, and fetch each picture whose address has changed."""
         await asyncio.sleep(POLL_SECONDS * random.random())
         seen: dict[str, str] = {}
         while time.monotonic() < self.deadline:
             started = time.monotonic()
             try:
-                token = (await client.get(f"{self.base}/gan/live?lang=en")).raise_for_status().json()
+                token = json.loads(await server.get("gradio_api/gan/live?lang=en"))
                 self.latencies.append(time.monotonic() - started)
                 for name, url in token["pictures"].items():
                     if url and seen.get(name) != url:
-                        (
-                            await client.get(f"{self.base}/{url.removeprefix('gradio_api/')}")
-                        ).raise_for_status()
+                        await server.get(url)
                         seen[name] = url
-            except httpx.HTTPError as error:
+            except OSError as error:
                 self.errors.append(repr(error))
             await asyncio.sleep(max(0.0, POLL_SECONDS - (time.monotonic() - started)))
 
-    async def drag(self, client: httpx.AsyncClient) -> None:
+    async def drag(self, server: Connection, token: str) -> None:
         """Ask for one picture after the other, each at a new seed, as a dragged slider does."""
-        seed, headers = 100 * random.random(), {"X-Gan-Visitor": await self.token(client)}
+        seed = 100 * random.random()
         while time.monotonic() < self.deadline:
             seed = (seed + 0.1) % 100
             started = time.monotonic()
             try:
-                address = f"{self.base}/gan/sample?source=live&seed={seed:.2f}&count=64"
-                answer = await client.get(address, headers=headers)
-                picture = answer.raise_for_status().json()["picture"]
-                (await client.get(f"{self.base}/{picture.removeprefix('gradio_api/')}")).raise_for_status()
+                answer = await server.get(
+                    f"gradio_api/gan/sample?source=live&seed={seed:.2f}&count=64", token
+                )
+                await server.get(json.loads(answer)["picture"])
                 self.latencies.append(time.monotonic() - started)
-            except httpx.HTTPError as error:
+            except OSError as error:
                 self.errors.append(repr(error))
                 await asyncio.sleep(0.1)
 
@@ -82,8 +99,10 @@ def main(address: str, what: str, visitors: int, seconds: float) -> int:
     if not (1 <= visitors <= MOST_VISITORS and 0 < seconds <= MOST_SECONDS):
         print(f"1 to {MOST_VISITORS} visitors, at most {MOST_SECONDS} seconds", file=sys.stderr)
         return 2
+    client = Client(address, verbose=False)
+    tokens = [client.predict(api_name="/visitor")["token"] if what == "drag" else "" for _ in range(visitors)]
     crowd = Crowd(address, seconds)
-    asyncio.run(crowd.run(what, visitors))
+    asyncio.run(crowd.run(what, tokens))
     print(json.dumps({"latencies": crowd.latencies, "errors": crowd.errors}))
     return 0
 

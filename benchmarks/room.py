@@ -41,7 +41,7 @@ def _crowd(server: Server, client: Client, what: str, visitors: int) -> dict[str
     seconds = WINDOW_SECONDS + 3 * SETTLE_SECONDS
     command = [sys.executable, "-m", "benchmarks.crowd", server.address, what, str(visitors), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as crowd:
-        time.sleep(2 * SETTLE_SECONDS)
+        time.sleep(3 * SETTLE_SECONDS)
         beside, busy_cpu = _speed(server, client)
         answer = json.loads(crowd.communicate()[0])
     assert not answer["errors"], answer["errors"][0]

@@ -92,10 +92,10 @@ def _draw_quality(snapshot: Snapshot) -> bytes:
 
 
 KINDS = {
-    "grid": _Kind(_draw_grid, 0.5, 2.0, 0.03),
-    "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
-    "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0, 4.0, 0.1),
-    "quality-plot": _Kind(_draw_quality, 1.0, 4.0, 0.1),
+    "grid": _Kind(_draw_grid, 0.5, 3.0, 0.04),
+    "loss-plot": _Kind(lambda snapshot: plots.loss_plot_png(snapshot.history.curves()), 1.0, 6.0, 0.15),
+    "score-plot": _Kind(lambda snapshot: plots.score_plot_png(snapshot.history.curves()), 1.0, 6.0, 0.15),
+    "quality-plot": _Kind(_draw_quality, 1.0, 6.0, 0.15),
 }
 _READY: dict[str, Callable[[Snapshot], bool]] = {
     "grid": lambda snapshot: snapshot.networks is not None,
