@@ -11,7 +11,8 @@ DEV_READY := .venv/.dev-ready
 PRE_REQUIREMENTS := $(if $(filter cpu,$(TORCH)),pre-requirements.txt)
 
 # Make hands these on to app.py, from its command line or the environment; an empty one counts as left out.
-SETTINGS := HOST PORT GAN_CHECKPOINTS GAN_DATA GAN_DEVICE
+SETTINGS := HOST PORT GAN_CHECKPOINTS GAN_DATA GAN_DEVICE GAN_SHARED GAN_PRESENTER_KEY GAN_SECRET \
+	GAN_ACTIVE_RUNS GAN_WAITING_RUNS GAN_RUNS_PER_VISITOR GAN_MINUTES_PER_RUN GAN_UPLOAD_MEGABYTES GAN_DISK_MEGABYTES
 unexport $(foreach name,$(SETTINGS),$(if $($(name)),,$(name)))
 
 .PHONY: help demo test test-long check bench clean FORCE
@@ -19,7 +20,7 @@ unexport $(foreach name,$(SETTINGS),$(if $($(name)),,$(name)))
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "  ARGS=... reaches the program each target starts; demo also takes"
-	@echo "  $(SETTINGS), and TORCH=cpu for PyTorch without CUDA"
+	@echo "  the settings of docs/deploy.md, and TORCH=cpu for PyTorch without CUDA"
 
 demo: $(APP_READY) ## install what the page needs, start it and print its address
 	@$(VENV_PYTHON) -u app.py $(ARGS)

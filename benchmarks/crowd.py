@@ -2,8 +2,8 @@
 
     python -m benchmarks.crowd ADDRESS watch|drag VISITORS SECONDS
 
-Ends by itself and prints one line of JSON: `latencies`, in seconds, and `errors`. The requests are written by hand:
-a client library takes more time than the server, on the cores that are measured.
+Ends by itself and prints one line of JSON: `latencies`, in seconds, and `errors`. The requests are written by
+hand: a client library takes more time than the server, on the cores that are measured.
 """
 
 import asyncio

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -26,18 +27,20 @@ class Server:
     address: str
     start_seconds: float
     process: int  # its number
+    folder: Path  # of its runs
+    log: IO[str]
 
 
 @contextmanager
 def running_app(**settings: str) -> Iterator[Server]:
     """Start the app over an empty folder of checkpoints, with environment variables; end it afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         own = {"GAN_CHECKPOINTS": folder, "HOST": "127.0.0.1", "PORT": "18860", **settings}
         environment = os.environ | own
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-u", "app.py"], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=log,
         )  # fmt: skip
         try:
             address = None
@@ -46,7 +49,7 @@ def running_app(**settings: str) -> Iterator[Server]:
                 line = process.stdout.readline()
                 assert line, "the server ended"
                 address = re.search(r"Live GAN is at (\S+)", line)
-            yield Server(address.group(1), time.perf_counter() - started, process.pid)
+            yield Server(address.group(1), time.perf_counter() - started, process.pid, Path(folder), log)
         finally:
             process.terminate()
             process.wait(15)

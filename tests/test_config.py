@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gan import config
 from gan.config import (
     LENGTH_LIMITS,
     RECIPES,
@@ -210,3 +211,51 @@ def test_folders_and_device_come_from_the_environment_or_lie_in_the_project():
     )
     named = ServerSettings.from_environment({"GAN_CHECKPOINTS": "/a", "GAN_DATA": "/b", "GAN_DEVICE": "cpu"})
     assert (named.checkpoints, named.data, named.device) == (Path("/a"), Path("/b"), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("environment", "shared"),
+    [
+        ({}, False),
+        ({"HOST": "localhost"}, False),
+        ({"HOST": "0.0.0.0"}, True),
+        ({"GRADIO_SERVER_NAME": "192.168.1.5"}, True),
+        ({"SPACE_ID": "a/b"}, True),
+        ({"GAN_PRESENTER_KEY": "open sesame"}, True),
+        ({"GAN_SHARED": "1"}, True),
+        ({"HOST": "0.0.0.0", "GAN_SHARED": "0"}, False),
+    ],
+)
+def test_a_page_is_shared_unless_it_is_only_for_this_machine(
+    environment: dict[str, str], shared: bool
+) -> None:
+    assert ServerSettings.from_environment(environment).shared is shared
+
+
+def test_a_space_has_the_limits_of_a_public_server_and_each_can_be_set() -> None:
+    alone, space = (ServerSettings.from_environment(env) for env in ({}, {"SPACE_ID": "a/b"}))
+    assert (alone.minutes_per_run, alone.disk_megabytes) == (0, 0)
+    assert (space.active_runs, space.waiting_runs, space.runs_per_visitor) == (8, 50, 1)
+    assert space.minutes_per_run > 0
+    assert space.disk_megabytes > 0
+    own = ServerSettings.from_environment(
+        {"SPACE_ID": "a/b", "GAN_ACTIVE_RUNS": "3", "GAN_MINUTES_PER_RUN": ""}
+    )
+    assert own.active_runs == 3
+    assert own.minutes_per_run == space.minutes_per_run
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "0", "1.5", "99999999999"])
+def test_a_limit_that_cannot_be_is_refused_by_name(value: str) -> None:
+    with pytest.raises(ConfigError, match=f"GAN_ACTIVE_RUNS is '{value}'; it must be 1 to 64"):
+        ServerSettings.from_environment({"GAN_ACTIVE_RUNS": value})
+
+
+def test_runs_are_kept_in_a_spaces_bucket_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "_BUCKET", tmp_path)
+    assert ServerSettings.from_environment({"SPACE_ID": "a/b"}).checkpoints == tmp_path / "checkpoints"
+    assert ServerSettings.from_environment({}).checkpoints != tmp_path / "checkpoints"
+    monkeypatch.setattr(config, "_BUCKET", tmp_path / "absent")
+    assert ServerSettings.from_environment({"SPACE_ID": "a/b"}).checkpoints.parent != tmp_path / "absent"

@@ -1,5 +1,7 @@
 """What watchers poll: a token, pictures drawn once, and routes that reveal no more than the page."""
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -17,15 +19,18 @@ from gan import plots
 from gan.checkpoint import Checkpoint, slim
 from gan.config import RunConfig, ServerSettings
 from gan.data import Digits
+from gan.errors import RunError
 from gan.history import COLUMNS
 from gan.past import Past
 from gan.snapshot import Snapshot, Status, take_snapshot
 from gan.studio import Studio
 from gan.trainer import Trainer
 from gan.ui import live as live_module
+from gan.ui.desk import Desk
+from gan.ui.downloads import download_address
 from gan.ui.live import Live, PictureStore, clock
 from gan.ui.reception import Reception
-from gan.ui.routes import download_address, routes
+from gan.ui.routes import routes
 
 CONFIG = RunConfig(latent_dim=4, batch_size=8, precision="fp32", ema=0.9, length=5000, unit="steps")
 
@@ -296,3 +301,131 @@ def test_pictures_are_forgotten_oldest_first() -> None:
 
 def test_times_read_like_a_clock() -> None:
     assert [clock(seconds) for seconds in (0, 59.6, 3600, 3725)] == ["0:00", "1:00", "1:00:00", "1:02:05"]
+
+
+# -- samples -------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_a_picture_with_its_words(watched: Watched) -> None:
+    nothing = watched.client.get("/gradio_api/gan/sample?source=live").json()
+    assert nothing["picture"] == ""
+    watched.publish(steps=1)
+    one, again, other = (
+        watched.client.get(f"/gradio_api/gan/sample?source=live&seed={seed}&count=20").json()
+        for seed in ("3.5", "3.5", "4")
+    )
+    assert one["picture"] == again["picture"] != other["picture"]
+    assert one["caption"] == "mine · seed 3.5 · EMA (averaged) weights"
+    assert (one["columns"], one["rows"]) == (8, 3)
+    assert watched.client.get(f"/{one['picture']}").content.startswith(b"\x89PNG")
+    saved = watched.client.get(f"/{one['download']}").headers["content-disposition"]
+    assert "mine-seed-3.5.png" in saved
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("source=absent", "There is no run 'absent'."),
+        ("source=..%2fmine", "cannot name a run"),
+        ("seed=x", "is 'x'; it must be a number"),
+        ("seed=nan", "nan"),
+        ("seed=-1", "is -1.0; allowed is 0 to"),
+        ("count=257", "is 257; allowed is 1 to 256"),
+        ("count=2.5", "is 2.5; it must be a whole number"),
+        ("truncation=9", "is 9.0; allowed is 0.3 to 1.5"),
+        ("weights=best2", "allowed is best, ema, raw"),
+    ],
+)
+def test_a_sample_that_cannot_be_is_refused_with_a_sentence(
+    watched: Watched, query: str, sentence: str
+) -> None:
+    watched.publish(steps=1)
+    answer = watched.client.get(f"/gradio_api/gan/sample?{query}")
+    assert answer.status_code == 400
+    assert sentence in answer.json()["problem"]
+
+
+def test_nobody_has_more_than_a_few_samples_waiting() -> None:
+    async def crowd() -> list[object]:
+        desk, go = Desk(), threading.Event()
+        asked = [asyncio.ensure_future(desk.draw("ann", go.wait)) for _ in range(6)]
+        asked.append(asyncio.ensure_future(desk.draw("bob", lambda: "bob's")))
+        await asyncio.sleep(0.05)
+        go.set()
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    *ann, bob = asyncio.run(crowd())
+    assert [type(answer) for answer in ann] == [bool] * 4 + [RunError] * 2
+    assert bob == "bob's"
+
+
+def test_a_shared_server_wants_to_know_who_asks_for_samples(tmp_path: Path) -> None:
+    studio = Studio(ServerSettings(checkpoints=tmp_path / "runs", device="cpu", shared=True), threads=1)
+    client = TestClient(Starlette(routes=routes(studio, Reception(studio), Live(studio), PictureStore())))
+    try:
+        for headers in ({}, {"X-Gan-Visitor": "made-up"}):
+            refused = client.get("/gradio_api/gan/sample", headers=headers)
+            assert refused.status_code == 400
+            assert "does not know you" in refused.json()["problem"]
+        known = {"X-Gan-Visitor": studio.visitors.new_token()}
+        assert client.get("/gradio_api/gan/sample", headers=known).status_code == 200
+    finally:
+        studio.close()
+
+
+# -- who asks ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reception(tmp_path: Path) -> Iterator[Reception]:
+    settings = ServerSettings(
+        checkpoints=tmp_path / "runs", device="cpu", shared=True, presenter_key="open sesame"
+    )
+    studio = Studio(settings, threads=1)
+    yield Reception(studio)
+    studio.close()
+
+
+def test_a_stranger_gets_a_token_and_keeps_it(reception: Reception) -> None:
+    first = reception.welcome("", None)
+    assert reception.welcome(first["token"], None) == first
+    assert reception.guest("", first["token"], "zh-CN").language == "zh"
+    assert not first["may_train"]
+    assert first["id"] not in first["token"]
+
+
+def test_the_presenters_key_is_tried_five_times_a_minute_even_if_the_sixth_is_right(
+    reception: Reception,
+) -> None:
+    token = reception.welcome("", None)["token"]
+    for _ in range(5):
+        with pytest.raises(RunError, match="not the presenter's key"):
+            reception.present("wrong", token, None)
+    with pytest.raises(RunError, match="too often: allowed is 5 per 1 minute"):
+        reception.present("open sesame", token, None)
+    other = reception.welcome("", None)["token"]
+    assert reception.present("open sesame", other, None)["may_train"]
+
+
+def test_one_visitor_cannot_ask_without_end(reception: Reception) -> None:
+    token = reception.welcome("", None)["token"]
+    asked = 0
+
+    def ask() -> None:
+        nonlocal asked
+        while asked < 100:
+            reception.guest("", token, "en")
+            asked += 1
+
+    with pytest.raises(RunError, match="too often"):
+        ask()
+    assert 30 <= asked < 100
+    other = reception.welcome("", None)["token"]
+    reception.guest("", other, "en")
+
+
+def test_a_room_behind_one_address_meets_no_limit(reception: Reception) -> None:
+    for _ in range(60):
+        token = reception.welcome("", None)["token"]
+        for _ in range(10):
+            reception.guest("", token, "en")

@@ -32,7 +32,7 @@ BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
 GRID_SEED, GRID_DIGITS, GRID_COLUMNS = timeline.SEED, timeline.DIGITS, timeline.COLUMNS
 SHOWCASE = BUNDLED / "best" / "grid.png"  # digits to look at before the first run
 SHOWCASE_ADDRESS = f"{BASE}/showcase.png"
-_KEPT_BYTES = 48 * 2**20
+_KEPT_BYTES = 16 * 2**20
 _KEPT_RUNS = 32  # whose live pictures are kept
 _TOKEN_SECONDS = 0.4  # how long watchers are told the same of an unchanged run
 

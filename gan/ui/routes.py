@@ -12,21 +12,18 @@ from urllib.parse import quote
 
 import psutil
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gan import __version__, plots
 from gan.config import allowed_values
 from gan.errors import GanError
-from gan.history import history_csv, loss_text
-from gan.judge import report
-from gan.past import Past
-from gan.runs import planned_epochs
 from gan.snapshot import Status
 from gan.studio import Studio
 from gan.timeline import draw
 from gan.ui import sample_tab
 from gan.ui.desk import Desk
+from gan.ui.downloads import FRESH, attachment, download, png
 from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
 from gan.ui.reception import Reception
 from gan.ui.text import language_of, say_error
@@ -36,7 +33,6 @@ log = logging.getLogger(__name__)
 TOKEN_HEADER = "X-Gan-Visitor"
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_FRESH = {"Cache-Control": "no-store"}
 
 
 def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureStore) -> list[Route]:
@@ -46,7 +42,7 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
     async def token(request: Request) -> Response:
         asked = request.query_params
         token = live.token(language_of(asked.get("lang")), asked.get("run", ""), asked.get("me", ""))
-        return Response(token, headers=_FRESH, media_type="application/json")
+        return Response(token, headers=FRESH, media_type="application/json")
 
     async def sample(request: Request) -> Response:
         asked = request.query_params
@@ -56,11 +52,11 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
                 asked.get("watching", ""), request.headers.get(TOKEN_HEADER, ""), language
             )
             work = partial(sample_tab.shown, studio, pictures, asked, guest)
-            return JSONResponse(await desk.draw(guest.visitor.id, work), headers=_FRESH)
+            return JSONResponse(await desk.draw(guest.visitor.id, work), headers=FRESH)
         except GanError as error:
             log.info("refused: %s", error)
             status = 429 if error.key == "too-many-requests" else 400
-            return JSONResponse({"problem": say_error(error, language)}, status, headers=_FRESH)
+            return JSONResponse({"problem": say_error(error, language)}, status, headers=FRESH)
 
     async def health(_: Request) -> Response:
         return JSONResponse(
@@ -72,53 +68,53 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
                 "waiting_runs": sum(now.status is Status.WAITING for now in studio.active_runs()),
                 "memory_megabytes": round(psutil.Process().memory_info().rss / 2**20),
             },
-            headers=_FRESH,
+            headers=FRESH,
         )
 
     def live_picture(request: Request) -> Response:
         content, lasting = live.picture(**request.path_params)
-        return _png(content, _FOREVER if lasting else _FRESH)
+        return png(content, _FOREVER if lasting else FRESH)
 
     def picture(request: Request) -> Response:
         headers = dict(_FOREVER)
         name = re.sub(r"[^\w.-]", "_", request.query_params.get("download", ""))[:100]
         if name:
-            headers |= _attachment(name)
-        return _png(pictures.get(request.path_params["key"]), headers)
+            headers |= attachment(name)
+        return png(pictures.get(request.path_params["key"]), headers)
 
     def real(request: Request) -> Response:
         dataset, count = request.path_params["dataset"], request.path_params["count"]
         snapshot = studio.snapshot
         known = dataset == "mnist" or (snapshot is not None and snapshot.config.dataset == dataset)
         if not known or dataset not in allowed_values("dataset") or count not in (GRID_COLUMNS, GRID_DIGITS):
-            return _png(None, _FRESH)
-        return _png(live.real_digits(dataset, count), _FOREVER)
+            return png(None, FRESH)
+        return png(live.real_digits(dataset, count), _FOREVER)
 
     def showcase(_: Request) -> Response:
-        return _png(SHOWCASE.read_bytes(), _FRESH)
+        return png(SHOWCASE.read_bytes(), FRESH)
 
-    def download(request: Request) -> Response:
+    def download_of(request: Request) -> Response:
         try:
-            return _download(studio, request.path_params["run"], request.path_params["file"])
+            return download(studio, request.path_params["run"], request.path_params["file"])
         except GanError as error:
-            return PlainTextResponse(str(error), 404, _FRESH)
+            return PlainTextResponse(str(error), 404, FRESH)
 
     def timeline(request: Request) -> Response:
         try:
             film = _film(studio, pictures, request.path_params["run"])
         except GanError as error:
-            return PlainTextResponse(str(error), 404, _FRESH)
-        return JSONResponse(film, headers=_FRESH) if film else PlainTextResponse("", 404, _FRESH)
+            return PlainTextResponse(str(error), 404, FRESH)
+        return JSONResponse(film, headers=FRESH) if film else PlainTextResponse("", 404, FRESH)
 
     def moment(request: Request) -> Response:
         run, step = request.path_params["run"], request.path_params["step"]
         if not re.fullmatch(r"[0-9]{1,12}", step):
-            return _png(None, _FRESH)
+            return png(None, FRESH)
         try:
             found = studio.timeline(run).picture(int(step))
         except GanError as error:
-            return PlainTextResponse(str(error), 404, _FRESH)
-        return _png(found, _FOREVER)
+            return PlainTextResponse(str(error), 404, FRESH)
+        return png(found, _FOREVER)
 
     return [
         Route(f"/{BASE}/live", token),
@@ -130,14 +126,8 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
         Route(f"/{BASE}/showcase.png", showcase),
         Route(f"/{BASE}/run/{{run}}/timeline", timeline),
         Route(f"/{BASE}/run/{{run}}/timeline/{{step}}.png", moment),
-        Route(f"/{BASE}/run/{{run}}/{{file}}", download),
+        Route(f"/{BASE}/run/{{run}}/{{file}}", download_of),
     ]
-
-
-DOWNLOADS = (
-    "checkpoint.safetensors", "loss.txt", "history.csv", "losses.png", "scores.png", "quality.png",
-    "timeline.gif",
-)  # fmt: skip
 
 
 def _film(studio: Studio, pictures: PictureStore, run: str) -> dict[str, object] | None:
@@ -158,47 +148,3 @@ def _film(studio: Studio, pictures: PictureStore, run: str) -> dict[str, object]
         "right": right,
         "gif": f"{folder}/timeline.gif",
     }
-
-
-def download_address(run: str, file: str) -> str:
-    """Address of one of DOWNLOADS, relative to the page."""
-    return f"{BASE}/run/{quote(run)}/{file}"
-
-
-def _download(studio: Studio, run: str, file: str) -> Response:
-    headers = _FRESH | _attachment(f"{run}-{file}")
-    if file == "checkpoint.safetensors":
-        return FileResponse(studio.store.existing(run), headers=headers)
-    if file not in DOWNLOADS:
-        return PlainTextResponse("", 404)
-    past = studio.past(run)
-    if file == "loss.txt":
-        per_epoch = max(1, round(len(past.history) / past.epochs)) if past.epochs else 1
-        return PlainTextResponse(
-            loss_text(past.history, per_epoch, planned_epochs(past.config)), headers=headers
-        )
-    if file == "history.csv":
-        return PlainTextResponse(history_csv(past.history), headers=headers, media_type="text/csv")
-    if file == "timeline.gif":
-        film = past.timeline.gif(draw(studio.networks(run)))
-        return Response(film, headers=headers, media_type="image/gif") if film else PlainTextResponse("", 404)
-    return _png(_plot(file, past), headers)
-
-
-def _plot(file: str, past: Past) -> bytes | None:
-    if file == "losses.png":
-        return plots.loss_plot_png(past.curves, opaque=True)
-    if file == "scores.png":
-        return plots.score_plot_png(past.curves, opaque=True)
-    floor = report.floor(report.LOOK_COUNT)
-    return plots.quality_plot_png(past.looks, floor, opaque=True) if len(past.looks) else None
-
-
-def _png(content: bytes | None, headers: dict[str, str]) -> Response:
-    if content is None:
-        return PlainTextResponse("", 404, _FRESH)
-    return Response(content, headers=headers, media_type="image/png")
-
-
-def _attachment(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}

@@ -12,10 +12,10 @@ from gan.diagnosis import diagnose
 from gan.judge import report
 from gan.snapshot import Status
 from gan.studio import Listed, Studio
+from gan.ui.downloads import DOWNLOADS, download_address
 from gan.ui.live import GRID_COLUMNS, SHOWCASE_ADDRESS, real_address
 from gan.ui.parts import label, number, panel, unchecked
 from gan.ui.reception import Guest, Reception
-from gan.ui.routes import DOWNLOADS, download_address
 from gan.ui.text import in_both, say
 
 _SETTINGS = (
