@@ -42,9 +42,9 @@ def running_app(**settings: str) -> Iterator[Server]:
             [sys.executable, "-u", "app.py"], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
             stderr=log,
         )  # fmt: skip
+        assert process.stdout is not None
         try:
             address = None
-            assert process.stdout is not None
             while address is None:
                 line = process.stdout.readline()
                 assert line, "the server ended"
@@ -53,6 +53,7 @@ def running_app(**settings: str) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(15)
+            process.stdout.close()
 
 
 @contextmanager

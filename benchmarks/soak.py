@@ -58,19 +58,18 @@ class Visit:
 
     def __init__(self, server: Server) -> None:
         self.base = f"{server.address}gradio_api"
-        self.http = httpx.Client(timeout=60)
         self.token = str(self.call("visitor")[1]["token"])
 
     def call(self, endpoint: str, *data: Any) -> tuple[bool, Any]:
         """Whether the server did it, and its answer."""
-        called = self.http.post(f"{self.base}/call/{endpoint}", json={"data": list(data)})
+        called = httpx.post(f"{self.base}/call/{endpoint}", json={"data": list(data)}, timeout=60)
         called.raise_for_status()
-        text = self.http.get(f"{self.base}/call/{endpoint}/{called.json()['event_id']}").text
+        text = httpx.get(f"{self.base}/call/{endpoint}/{called.json()['event_id']}", timeout=60).text
         answer = json.loads(text.rsplit("data: ", 1)[1])
         return "event: complete" in text, answer[0] if isinstance(answer, list) else answer
 
     def get(self, path: str) -> int:
-        return self.http.get(f"{self.base}/gan/{path}", headers={"X-Gan-Visitor": self.token}).status_code
+        return httpx.get(f"{self.base}/gan/{path}", headers={"X-Gan-Visitor": self.token}).status_code
 
 
 class Soak:
@@ -125,9 +124,8 @@ class Soak:
 
     def _come_and_go(self) -> None:
         visit = Visit(self.server)
-        self._expect(visit.http.get(self.server.address).status_code == 200, "the page")
+        self._expect(httpx.get(self.server.address).status_code == 200, "the page")
         self._expect(visit.get("live?lang=zh") == 200, "the token")
-        visit.http.close()
 
     def _pause_and_resume(self) -> None:
         run, visit = self.chance.choice(list(self.owners.items()))
@@ -146,23 +144,20 @@ class Soak:
             self._expect(not visit.call(endpoint, *data)[0], f"a wrong {endpoint} was done")
         for path in ("sample?seed=x", "sample?count=99999", "run/..%2f..%2fx/checkpoint.safetensors"):
             self._expect(visit.get(path) in (400, 404), path)
-        visit.http.close()
 
     def _stranger(self) -> None:
         visit, run = Visit(self.server), self.chance.choice(list(self.owners))
         for endpoint in ("pause", "stop", "delete"):
             for token in ("", visit.token):
                 self._expect(not visit.call(endpoint, run, token)[0], f"a stranger could {endpoint} {run}")
-        visit.http.close()
 
     def _upload(self) -> None:
         visit = Visit(self.server)
         files = {"files": ("x.safetensors", os.urandom(100_000))}
-        path = visit.http.post(f"{visit.base}/upload", files=files).json()[0]
+        path = httpx.post(f"{visit.base}/upload", files=files).json()[0]
         data = {"path": path, "meta": {"_type": "gradio.FileData"}}
         done, _ = visit.call("page_upload", data, "", visit.token, "en")
         self._expect(not done, "a broken checkpoint was taken in")
-        visit.http.close()
 
     def _measure_memory(self) -> None:
         warm = _WARM_UP_SHARE * self.seconds
@@ -173,7 +168,7 @@ class Soak:
 
     def _end(self) -> None:
         """Stop the server as its host would, and look for what got lost."""
-        seen = {name: visit.call("status", name)[1]["step"] for name, visit in self.owners.items()}
+        seen = {name: visit.call("status", name, "")[1]["step"] for name, visit in self.owners.items()}
         process = psutil.Process(self.server.process)
         process.send_signal(signal.SIGTERM)
         process.wait(15)

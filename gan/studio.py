@@ -101,8 +101,12 @@ class Studio:
         if not self.may_train(visitor):
             raise RunError("presenter-only")
 
+    def owns(self, visitor: Visitor, owner: str) -> bool:
+        """Whether what belongs to `owner`, an id, is the visitor's; on one's own page all is."""
+        return visitor == LOCAL or owner == visitor.id
+
     def _check_owns(self, visitor: Visitor, run: str, owner: str) -> None:
-        if not visitor.presenter and owner != visitor.id:
+        if not (visitor.presenter or self.owns(visitor, owner)):
             raise RunError("not-yours", run=run)
 
     # -- looking -------------------------------------------------------------------------------------------
@@ -112,14 +116,14 @@ class Studio:
         """The newest active run, or the last one of this server; None before the first."""
         return self.watched()
 
-    def watched(self, run: str = "", visitor_id: str = "") -> Snapshot | None:
+    def watched(self, run: str = "", visitor: Visitor = LOCAL) -> Snapshot | None:
         """What somebody sees: the run they chose, else their own, else the newest active, else the last."""
         shown = self._worker.snapshots
         if run in shown:
             return shown[run]
         newest = list(shown.values())[::-1]
         active = [snapshot for snapshot in newest if snapshot.status.active]
-        own = [snapshot for snapshot in active if snapshot.owner == visitor_id]
+        own = [snapshot for snapshot in active if self.owns(visitor, snapshot.owner)]
         seated = [snapshot for snapshot in active if snapshot.status is not Status.WAITING]
         return next(iter([*own, *seated, *active, *newest]), None)
 
@@ -253,7 +257,7 @@ class Studio:
         return run
 
     def _own_last(self, visitor: Visitor) -> str:
-        own = [now.run for now in self._worker.snapshots.values() if now.owner == visitor.id]
+        own = [now.run for now in self._worker.snapshots.values() if self.owns(visitor, now.owner)]
         active = [now.run for now in self.active_runs() if now.run in own]
         if not own:
             raise RunError("nothing-active")
@@ -275,7 +279,7 @@ class Studio:
 
     def _check_one_more(self, visitor: Visitor) -> None:
         """Whether the visitor may have another active run."""
-        own = [now.run for now in self.active_runs() if now.owner == visitor.id]
+        own = [now.run for now in self.active_runs() if self.owns(visitor, now.owner)]
         allowed = self.settings.runs_per_visitor
         if allowed and len(own) >= allowed:
             raise RunError("already-training", run=own[-1], allowed=allowed)
@@ -311,7 +315,7 @@ class Studio:
             RunError: it is not active, or not theirs.
         """
         if not run.strip():
-            own = [now.run for now in self.active_runs() if now.owner == visitor.id]
+            own = [now.run for now in self.active_runs() if self.owns(visitor, now.owner)]
             if not own:
                 raise RunError("nothing-active")
             run = own[-1]
@@ -416,14 +420,14 @@ class Studio:
 
     # -- sampling ------------------------------------------------------------------------------------------
 
-    def networks(self, source: str, watching: str = "", visitor_id: str = "") -> Networks:
+    def networks(self, source: str, watching: str = "", visitor: Visitor = LOCAL) -> Networks:
         """The newest frozen networks of `source`: the name of any run, or LIVE for the one that is watched.
 
         Raises:
             RunError: there is nothing to sample yet, or no such run. CheckpointError: its file is damaged.
         """
         shown = self._worker.snapshots
-        snapshot = self.watched(watching, visitor_id) if source == LIVE else shown.get(source)
+        snapshot = self.watched(watching, visitor) if source == LIVE else shown.get(source)
         if snapshot and snapshot.networks:
             return snapshot.networks
         if source == LIVE:

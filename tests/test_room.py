@@ -143,7 +143,7 @@ def test_only_the_presenter_trains_where_there_is_one(open_room: Callable[..., S
     ):
         with pytest.raises(GanError, match=r"Only the presenter|somebody else's"):
             refused()
-    assert room.networks(LIVE, visitor_id="ann").run == run
+    assert room.networks(LIVE, visitor=ANN).run == run
 
 
 # -- turns ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def fill(server: Server) -> dict[str, Visit]:
 
 
 def seconds(visit: Visit, run: str) -> float:
-    return float(visit.call("status", run)[1]["seconds"])
+    return float(visit.call("status", run, "")[1]["seconds"])
 
 
 def test_two_minutes_of_a_full_room_lose_break_and_leak_nothing() -> None:
@@ -65,7 +65,7 @@ def test_a_vanished_and_a_closed_folder_end_in_a_sentence_and_the_others_go_on()
         shutil.rmtree(server.folder)
         server.folder.write_text("in the way")  # root may write anywhere, but not below a file
         assert owner.call("save", run, owner.token)[0]
-        while (error := owner.call("status", run)[1]["error"]) is None:
+        while (error := owner.call("status", run, "")[1]["error"]) is None:
             assert time.monotonic() < deadline
             time.sleep(0.5)
         assert "Could not save" in error

@@ -16,7 +16,7 @@ from gan.studio import LIVE, Studio
 from gan.ui.parts import number
 from gan.ui.reception import Reception, spoken
 from gan.ui.sample_tab import COUNTS, digit_choice, draw
-from gan.visitors import LOCAL, Visitor
+from gan.visitors import Visitor
 
 
 def status_of(snapshot: Snapshot | None) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def add_endpoints(studio: Studio, reception: Reception) -> None:
         return reception.guest("", token, "en").visitor
 
     def state(run: str, visitor: Visitor) -> dict[str, Any]:
-        return status_of(studio.watched(run, visitor.id))
+        return status_of(studio.watched(run, visitor))
 
     def start(
         recipe_name: str = DEFAULT_RECIPE,
@@ -89,14 +89,14 @@ def add_endpoints(studio: Studio, reception: Reception) -> None:
         return {"run": None}
 
     def status(run: str = "", token: str = "") -> dict:
-        return status_of(studio.watched(run or "", who(token).id if token else LOCAL.id))
+        return status_of(studio.watched(run or "", who(token) if token else Visitor("")))
 
     def visitor(request: gr.Request) -> dict:
         return {"token": reception.new_token(request)}
 
     def order(give: Callable[[str, Visitor], None], run: str, token: str) -> dict[str, Any]:
         visitor = who(token)
-        own = studio.watched(run or "", visitor.id)
+        own = studio.watched(run or "", visitor)
         give(run or "", visitor)
         return state(run or (own.run if own else ""), visitor)
 

@@ -52,7 +52,7 @@ const showCoverage = (shares) => {
 // Which buttons fit: those of the run that is watched, if it is one's own; else those for a new run, unless
 // one's own is active elsewhere.
 const controls = (live) => {
-  if (live.mine || !(ACTIVE.includes(live.state) || live.state === "paused")) return live.state;
+  if (live.mine || root.hasAttribute("data-presenter") || !(ACTIVE.includes(live.state) || live.state === "paused")) return live.state;
   return live.own ? "elsewhere" : "idle";
 };
 
@@ -80,6 +80,7 @@ const showWhose = (live) => {
 const show = (live) => {
   root.dataset.train = controls(live);
   root.dataset.watched = live.state;
+  root.toggleAttribute("data-mine", live.mine || root.hasAttribute("data-presenter"));
   window.ganWatching = live.run;
   showWhose(live);
   root.toggleAttribute("data-has-runs", live.has_runs);

@@ -25,7 +25,7 @@ from gan.sampling import SampleRequest, sample
 from gan.snapshot import Snapshot, Status
 from gan.studio import Studio
 from gan.ui.text import say, say_error
-from gan.visitors import LOCAL
+from gan.visitors import LOCAL, Visitor
 from gan.waiting import seconds_until_seat
 
 BASE = "gradio_api/gan"  # relative, so that a page behind a sub-path finds it
@@ -177,10 +177,11 @@ class Live:
 
         What is the visitor's own comes first and is cheap; the rest is made once for all who watch the run.
         """
-        visitor_id = visitor_id if self._studio.settings.shared else LOCAL.id
-        snapshot = self._studio.watched(run, visitor_id)
-        own = next((now.run for now in self._studio.active_runs() if now.owner == visitor_id), "")
-        mine = snapshot is None or snapshot.owner == visitor_id
+        studio = self._studio
+        visitor = Visitor(visitor_id) if studio.settings.shared else LOCAL
+        snapshot = studio.watched(run, visitor)
+        own = next((now.run for now in studio.active_runs() if studio.owns(visitor, now.owner)), "")
+        mine = snapshot is None or studio.owns(visitor, snapshot.owner)
         whose = "" if mine or snapshot is None else say("somebody_elses", language, run=snapshot.run)
         back = say("back_to_own", language, run=own) if own and snapshot and own != snapshot.run else ""
         personal = json.dumps({"mine": mine, "own": own, "whose": whose, "back": back})

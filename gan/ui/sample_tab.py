@@ -176,10 +176,10 @@ def shown(studio: Studio, pictures: PictureStore, asked: Mapping[str, str], gues
         GanError: a value is out of range, or the run cannot be sampled.
     """
     language, source = guest.language, asked.get("source", LIVE)
-    now = studio.watched(guest.watching, guest.visitor.id)
+    now = studio.watched(guest.watching, guest.visitor)
     if source == LIVE and not (now and now.networks):
         return {"picture": "", "caption": "", "alt": "", "conditional": False}
-    networks = studio.networks(source, guest.watching, guest.visitor.id)
+    networks = studio.networks(source, guest.watching, guest.visitor)
     seed, count, truncation = (
         _read(name, asked.get(name, default))
         for name, default in (("seed", "0"), ("count", "64"), ("truncation", "1"))
@@ -233,7 +233,7 @@ def _connect_closeup(
         index: float, source: str, seed: Any, count: Any, truncation: Any, weights: str, digit: str,
         _scores: bool, guest: Guest,
     ) -> Any:  # fmt: skip
-        networks = studio.networks(source, guest.watching, guest.visitor.id)
+        networks = studio.networks(source, guest.watching, guest.visitor)
         request = _possible(networks, request_of(networks, seed, count, truncation, weights, digit))
         if not 0 <= index < request.count:  # a click behind the last digit
             return gr.skip(), gr.skip()
@@ -272,7 +272,7 @@ def source_choices(studio: Studio, chosen: str, guest: Guest) -> Any:
         if (run.saved and run.saved.summary) or (run.snapshot and run.snapshot.networks)
     ]
     names = [run.name for run in runs]
-    now = studio.watched(guest.watching, guest.visitor.id)
+    now = studio.watched(guest.watching, guest.visitor)
     live = bool(now and now.networks)
     lines = ((run_line(run, guest, studio.settings.shared), run.name) for run in runs)
     choices = [(say("source_live", guest.language), LIVE), *lines]

@@ -302,7 +302,7 @@ def run_choices(studio: Studio, chosen: str | None, guest: Guest, choose: str | 
     choices = [(run_line(run, guest, studio.settings.shared), run.name) for run in runs]
     if choose is None and chosen in names:
         return gr.Radio(choices=choices)  # without a value, which a click may have changed meanwhile
-    own = [run.name for run in runs if run.active and run.owner == guest.visitor.id]
+    own = [run.name for run in runs if run.active and studio.owns(guest.visitor, run.owner)]
     return gr.Radio(choices=choices, value=next(iter([choose] if choose else own + names), None))
 
 
@@ -356,8 +356,9 @@ def _connect(
         return run_choices(studio, None, guest, choose=run)
 
     def resume_run(chosen: str | None, length: Any, unit: str, guest: Guest) -> Any:
-        now = studio.watched(guest.watching, guest.visitor.id)
-        run = now.run if now and now.status is Status.PAUSED else _chosen(chosen, guest)
+        now = studio.watched(guest.watching, guest.visitor)
+        goes_on = now is not None and now.status is Status.PAUSED and studio.owns(guest.visitor, now.owner)
+        run = now.run if now is not None and goes_on else _chosen(chosen, guest)
         more = RunConfig(length=number(length), unit=unit)
         studio.resume(run, more.length, more.unit, guest.visitor)
         return run_choices(studio, None, guest, choose=run)
@@ -408,7 +409,7 @@ def _connect(
         gr.Info(rates, duration=4, title=say("settings", guest.language))
 
     def apply_suggestion(guest: Guest) -> Any:
-        now = studio.watched(guest.watching, guest.visitor.id)
+        now = studio.watched(guest.watching, guest.visitor)
         found = diagnose(now.config, now.history, now.looks) if now else None
         if found is None or found.suggestion is None:  # the run has recovered by itself
             return gr.skip(), gr.skip()
