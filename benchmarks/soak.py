@@ -30,6 +30,7 @@ RUNS = ("fast", "classic", "conditional", "dcgan", "fast", "classic", "condition
 MOST_MINUTES = 25.0
 _WARM_UP_SHARE = 0.4  # of the time, until the memory is as it will be
 _BETWEEN_ACTIONS = 0.3
+_MOST_PREPARING = 180.0  # seconds until all runs have begun
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Soak:
             settings = [recipe, name, 100_000, "seconds", {}, owner.token]
             self._expect(owner.call("start", *settings)[0], f"start {name}")
             self.owners[name] = owner
+        self._wait_until_all_train()
         command = [sys.executable, "-m", "benchmarks.crowd", self.server.address, "watch", str(WATCHERS)]
         started = time.monotonic()
         with subprocess.Popen(
@@ -105,6 +107,13 @@ class Soak:
         self._measure_memory()
         self._end()
         return self.result
+
+    def _wait_until_all_train(self) -> None:
+        deadline = time.monotonic() + _MOST_PREPARING
+        while not all(visit.call("status", run, "")[1]["step"] for run, visit in self.owners.items()):
+            if time.monotonic() > deadline:
+                raise TimeoutError("not all runs have begun")
+            time.sleep(1)
 
     def _expect(self, right: bool, what: str) -> None:
         if not right:

@@ -52,7 +52,7 @@ def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
 )
 def test_every_loss_trains_fast_to_all_ten_digits(changes: list[str], tmp_path: Path) -> None:
     settings = [part for change in changes for part in ("--set", change)]
-    gan(tmp_path, "train", "--run", "x", "--recipe", "fast", "--steps", "1500", *settings)
+    gan(tmp_path, "train", "--run", "x", "--recipe", "fast", "--steps", "3000", *settings)
     found = json.loads(gan(tmp_path, "evaluate", "x", "--json"))
     assert found["coverage"] == 10
     assert found["confidence"] > 0.7
