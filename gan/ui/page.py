@@ -52,13 +52,12 @@ def build_page(studio: Studio, reception: Reception, pictures: PictureStore) -> 
 
 
 def _add_presenter(reception: Reception, welcomed: gr.JSON) -> None:
-    """A box for the presenter's key, shown to everybody who has not typed it yet."""
-    with gr.Row(elem_id="presenter"):
-        gr.HTML(f'<p class="gan-note">{in_both("presenter_note")}</p>')
+    """A folded box for the presenter's key, shown to everybody who has not typed it yet."""
+    with gr.Accordion(label("presenter"), open=False, elem_id="presenter"), gr.Row():
         key = gr.Textbox(
             label=label("presenter_key"), type="password", max_length=200, elem_id="presenter-key"
         )
-        enter = gr.Button(label("presenter_enter"), size="sm", elem_id="presenter-enter")
+        enter = gr.Button(label("presenter_enter"), elem_id="presenter-enter")
 
     def present(key: str, _watching: str, token: str, language: str, request: gr.Request) -> Any:
         return spoken(lambda: (reception.present(key, token, request), ""), language_of(language))

@@ -19,9 +19,10 @@ TEXT = {
     "projector_leave": ("Leave the projector view", "退出投影视图"),
     "presenter_key": ("Presenter's key", "演示者密钥"),
     "presenter_enter": ("Enter", "确定"),
-    "presenter_note": (
-        "The presenter trains here. You can watch, and sample for yourself on the next tab.",
-        "这里由演示者训练。你可以观看,也可以在“生成”页自己生成数字。",
+    "presenter": ("I am the presenter", "我是演示者"),
+    "watcher_note": (
+        "The presenter trains here, and you watch. On the next tab you can sample for yourself.",
+        "这里由演示者训练,你在观看。你可以在“生成”页自己生成数字。",
     ),
     "tab_train": ("Train", "训练"),
     "tab_sample": ("Sample", "生成"),

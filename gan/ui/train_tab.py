@@ -164,6 +164,7 @@ def _status_html() -> str:
     offline = escape(f"{say('offline', 'en')}|{say('offline', 'zh')}")
     return f"""<div class="gan-status">
 <p id="train-sentence" role="status" aria-live="polite" data-offline="{offline}">{in_both("idle")}</p>
+<p id="train-watcher">{in_both("watcher_note")}</p>
 <p id="train-whose" hidden><span></span> <button type="button"></button></p>
 <p id="train-problem" role="alert" hidden></p>
 <div id="train-bar" role="progressbar" aria-label="{escape(say("progress", "en"))}" aria-valuemin="0"

@@ -131,6 +131,8 @@ def test_only_who_has_the_key_trains_and_the_others_watch_and_sample(
     teacher, pupil = (visit(server.address) for _ in range(2))
     for page in (teacher, pupil):
         expect(page.locator("#train-start")).to_be_hidden()
+    expect(pupil.locator("#train-watcher")).to_contain_text("The presenter trains here")
+    teacher.locator("#presenter button").first.click()
     teacher.locator("#presenter-key input").fill("open says me")
     teacher.click("#presenter-enter")
     expect(teacher.locator(".toast-wrap")).to_contain_text("not the presenter's key")
