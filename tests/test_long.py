@@ -26,17 +26,16 @@ def gan(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
-    recipe: str, precision: str, tmp_path: Path
-) -> None:
-    options = ["--recipe", recipe, "--precision", precision, "--set", "batch_size=512", "--threads", "2"]
+def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(recipe: str, tmp_path: Path) -> None:
+    """At the precision that is faster here; tests/test_resume.py tries both, for a few steps."""
+    options = ["--recipe", recipe, "--set", "batch_size=512", "--threads", "2"]
     gan(tmp_path, "train", "--run", "whole", "--steps", "130", *options)
     gan(tmp_path, "train", "--run", "halves", "--steps", "110", *options)
     gan(tmp_path, "train", "--run", "halves", "--steps", "130", "--resume", "--threads", "2")
     whole, halves = (
         checkpoint.read(tmp_path / run / "checkpoint.safetensors") for run in ("whole", "halves")
     )
+    assert whole.summary.config == halves.summary.config
     assert whole.tensors.keys() == halves.tensors.keys()
     for name, tensor in whole.tensors.items():
         if name == "history":  # its last column is measured time
@@ -52,7 +51,7 @@ def test_resuming_across_an_epoch_gives_the_bits_of_one_long_run(
 )
 def test_every_loss_trains_fast_to_all_ten_digits(changes: list[str], tmp_path: Path) -> None:
     settings = [part for change in changes for part in ("--set", change)]
-    gan(tmp_path, "train", "--run", "x", "--recipe", "fast", "--steps", "3000", *settings)
+    gan(tmp_path, "train", "--run", "x", "--recipe", "fast", "--steps", "2000", *settings)
     found = json.loads(gan(tmp_path, "evaluate", "x", "--json"))
     assert found["coverage"] == 10
     assert found["confidence"] > 0.7
