@@ -2,7 +2,6 @@
 
 import math
 import os
-import statistics
 import threading
 import time
 from collections.abc import Mapping
@@ -55,21 +54,33 @@ def serving_threads(cores: int) -> int:
 def settle_precision(config: RunConfig, digits: Digits, device: torch.device) -> RunConfig:
     """`config` with "auto" replaced by the faster of fp32 and bf16, timed on a throwaway trainer.
 
-    Runs of the same networks and batch share one measurement in each process.
+    Runs of the same networks and batch share one measurement in each process. A CPU that has no bf16
+    instructions is not even tried: twenty times as slow, it could still win by a neighbour's bad moment.
     """
     if config.precision != "auto":
         return config
     key = (config.network, config.conditional, config.latent_dim, config.batch_size, device)
     with _measuring:
         if key not in _settled:
-            fp32 = _step_seconds(config.with_changes(precision="fp32"), digits, device, math.inf)
-            bf16 = _step_seconds(config.with_changes(precision="bf16"), digits, device, 3 * fp32)
-            _settled[key] = "bf16" if bf16 < fp32 else "fp32"
+            _settled[key] = _faster(config, digits, device) if _may_have_bf16(device) else "fp32"
         return config.with_changes(precision=_settled[key])
 
 
+def _may_have_bf16(device: torch.device) -> bool:
+    """False where bf16 would be computed by way of fp32."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _faster(config: RunConfig, digits: Digits, device: torch.device) -> str:
+    fp32 = _step_seconds(config.with_changes(precision="fp32"), digits, device, math.inf)
+    bf16 = _step_seconds(config.with_changes(precision="bf16"), digits, device, 3 * fp32)
+    return "bf16" if bf16 < fp32 else "fp32"
+
+
 def _step_seconds(config: RunConfig, digits: Digits, device: torch.device, give_up: float) -> float:
-    """Median time of a step; infinite as soon as a warmed-up one takes longer than `give_up` seconds."""
+    """Shortest time of a step; infinite as soon as a warmed-up one takes longer than `give_up` seconds."""
     trainer = Trainer(config, digits, device)
     times = []
     for number in range(_WARM_UP_STEPS + _TIMED_STEPS):
@@ -78,4 +89,4 @@ def _step_seconds(config: RunConfig, digits: Digits, device: torch.device, give_
         times.append(time.perf_counter() - started)
         if number and times[-1] > give_up:
             return math.inf
-    return statistics.median(times[_WARM_UP_STEPS:])
+    return min(times[_WARM_UP_STEPS:])

@@ -8,6 +8,7 @@ from gan.errors import ConfigError
 from gan.precision import available_cores, choose_device, serving_threads, settle_precision
 
 CPU = torch.device("cpu")
+MAY_HAVE_BF16 = precision._may_have_bf16
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def stopwatch(monkeypatch):
         return seconds[config.precision]
 
     monkeypatch.setattr(precision, "_step_seconds", step_seconds)
+    monkeypatch.setattr(precision, "_may_have_bf16", lambda _: True)
     return seconds, measured
 
 
@@ -45,6 +47,14 @@ def test_a_stated_precision_is_left_alone_and_nothing_is_measured(digits, tiny, 
 def test_the_faster_precision_is_chosen(digits, tiny, stopwatch, bf16_seconds, chosen):
     stopwatch[0]["bf16"] = bf16_seconds
     assert settle_precision(tiny(precision="auto"), digits, CPU).precision == chosen
+
+
+def test_where_there_are_no_bf16_instructions_nothing_is_measured(digits, tiny, stopwatch, monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(precision, "_may_have_bf16", MAY_HAVE_BF16)
+    stopwatch[0]["bf16"] = 0.01
+    assert settle_precision(tiny(precision="auto"), digits, CPU).precision == "fp32"
+    assert stopwatch[1] == []
 
 
 def test_runs_of_the_same_networks_share_a_measurement(digits, tiny, stopwatch):
