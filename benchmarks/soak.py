@@ -28,7 +28,7 @@ from gan import checkpoint
 WATCHERS = 30
 RUNS = ("fast", "classic", "conditional", "dcgan", "fast", "classic", "conditional", "fast")
 MOST_MINUTES = 25.0
-_WARM_UP_SHARE = 0.4  # of the time, until the memory is as it will be
+_WARM_UP_SHARE = 0.5  # of the time, until the memory is as it will be
 _BETWEEN_ACTIONS = 0.3
 _MOST_PREPARING = 180.0  # seconds until all runs have begun
 
