@@ -24,7 +24,7 @@ from gan.config import RunConfig
 from gan.errors import CheckpointError, ConfigError, GanError, reason_of
 from gan.history import COLUMNS, LOOK_COLUMNS, History
 from gan.networks import build_networks
-from gan.sampling import Networks
+from gan.sampling import Networks, frozen
 
 FORMAT = "live-gan"
 VERSION = "2"
@@ -78,7 +78,7 @@ class Checkpoint:
             if weights:
                 built = build_networks(config)[0] if network is None else network
                 built.load_state_dict(weights)
-                parts[part] = built.to(device).eval().requires_grad_(False)
+                parts[part] = frozen(built.to(device))
         return Networks(
             run,
             config.dataset,

@@ -203,6 +203,7 @@ def recipe(name: str) -> RunConfig:
 
 
 _LOOPBACK = ("localhost", "::1")
+_SHARED_WITH_KEY = "1 where GAN_PRESENTER_KEY is set"
 _BUCKET = Path("/data")  # where a Space mounts its storage
 
 
@@ -235,7 +236,7 @@ class ServerSettings:
 
         HOST, PORT (gradio's own names are the fallback), GAN_CHECKPOINTS, GAN_DATA, GAN_DEVICE, GAN_SHARED,
         GAN_PRESENTER_KEY, GAN_SECRET and the limits in _LIMITS. The page is shared unless it is only for this
-        machine; on a Space the limits are those of a public server.
+        machine and not behind a proxy (GRADIO_ROOT_PATH); on a Space the limits are those of a public server.
 
         Raises:
             ConfigError: names the variable, its value and what is allowed.
@@ -247,7 +248,11 @@ class ServerSettings:
         host = environment.get("HOST") or environment.get("GRADIO_SERVER_NAME") or default.host
         presenter_key = environment.get("GAN_PRESENTER_KEY", "")
         only_here = host in _LOOPBACK or host.startswith("127.")
-        alone = only_here and not public and not presenter_key
+        behind_proxy = bool(environment.get("GRADIO_ROOT_PATH"))
+        alone = only_here and not behind_proxy and not public and not presenter_key
+        shared = bool(_number(environment, "GAN_SHARED", not alone, Range(0, 1)))
+        if presenter_key and not shared:
+            raise ConfigError("bad-environment", variable="GAN_SHARED", value="0", allowed=_SHARED_WITH_KEY)
         bucket = _BUCKET if public and os.access(_BUCKET, os.W_OK) else root
         return cls(
             host=host,
@@ -255,7 +260,7 @@ class ServerSettings:
             checkpoints=Path(environment.get("GAN_CHECKPOINTS") or bucket / default.checkpoints),
             data=Path(environment.get("GAN_DATA") or root / default.data),
             device=environment.get("GAN_DEVICE") or default.device,
-            shared=bool(_number(environment, "GAN_SHARED", not alone, Range(0, 1))),
+            shared=shared,
             presenter_key=presenter_key,
             secret=environment.get("GAN_SECRET", ""),
             **{

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -38,7 +39,9 @@ class Digits:
         return len(self.images)
 
 
-@cache
+_loading = Lock()
+
+
 def load_digits(dataset: str, folder: Path, train: bool = True) -> Digits:
     """The training or test part of "mnist" (bundled) or "fashion-mnist" (through torchvision).
 
@@ -48,6 +51,12 @@ def load_digits(dataset: str, folder: Path, train: bool = True) -> Digits:
     Raises:
         DataError: a file is damaged, or missing where no network can bring it.
     """
+    with _loading:  # one download at a time, and nobody reads what another thread still writes
+        return _loaded(dataset, folder, train)
+
+
+@cache
+def _loaded(dataset: str, folder: Path, train: bool) -> Digits:
     if dataset == "mnist":
         return load_bundled_mnist(ASSETS, train)
     return _load_fashion_mnist(folder, train)

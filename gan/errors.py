@@ -47,6 +47,7 @@ MESSAGES = {
     "paused-too-long": "{run!r} was paused for {minutes} minutes while others waited. It is saved and can be "
     "resumed.",
     "disk-full": "The runs on this server take {used} MB, and {allowed} MB is the limit. Delete a run first.",
+    "disk-share": "Your runs take {used} MB, and one visitor may have {allowed} MB. Delete one first.",
     "cannot-pause": "{run!r} is {status}; only a run that is training can be paused.",
     "cannot-resume": "{run!r} is {status}; only a paused run can be resumed.",
     "cannot-step": "{run!r} is {status}; single steps need a paused run.",

@@ -2,7 +2,7 @@
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 
 from gan.errors import RunError
 
@@ -12,7 +12,8 @@ class RateLimits:
 
     def __init__(self, rates: dict[str, str]) -> None:
         self._rates: dict[str, RateLimitItem] = {name: parse(rate) for name, rate in rates.items()}
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # Its keys expire, which those of a moving window do not.
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def count(self, name: str, key: str) -> None:
         """Count one more by `key`.
@@ -20,6 +21,17 @@ class RateLimits:
         Raises:
             RunError: that was too often.
         """
-        rate = self._rates[name]
-        if not self._limiter.hit(rate, name, key):
-            raise RunError("too-many-requests", allowed=str(rate))
+        if not self._limiter.hit(self._rates[name], name, key):
+            raise self._refusal(name)
+
+    def check(self, name: str, key: str) -> None:
+        """Count nothing.
+
+        Raises:
+            RunError: one more by `key` would be too often.
+        """
+        if not self._limiter.test(self._rates[name], name, key):
+            raise self._refusal(name)
+
+    def _refusal(self, name: str) -> RunError:
+        return RunError("too-many-requests", allowed=str(self._rates[name]))

@@ -32,7 +32,6 @@ class Orders:
     ) -> None:
         self._changed = changed
         self._show = show
-        self._followed = False
         self._steps, self._save = 0, False
         self._rates: tuple[float, float] | None = None
         self._error: GanError | None = None
@@ -114,7 +113,7 @@ class Orders:
         self._changed.notify_all()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot if self._followed else self._show(snapshot)
+        self.snapshot = self._show(snapshot)
 
     # -- for the worker, with the lock held ----------------------------------------------------------------
 
@@ -130,10 +129,6 @@ class Orders:
         """Whether somebody waits for something short: a pause, an end, a step, a save, new rates."""
         news = self.status is not self._taken and self.status not in (Status.PREPARING, Status.WAITING)
         return news or self._steps > 0 or self._save or self._rates is not None
-
-    def follow(self) -> None:
-        """The same run begins anew while it is still being saved here: its end is not shown any more."""
-        self._followed = True
 
     def paused_for(self) -> float:
         """Seconds since the run was paused; 0 if it is not."""

@@ -5,8 +5,10 @@ import logging
 import math
 import re
 import shutil
+import time
 import unicodedata
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ CHECKPOINT_NAME = "checkpoint.safetensors"
 LOSS_NAME = "loss.txt"
 TIMELINE_NAME = "timeline"
 OWNER_NAME = "owner"  # who started the run: a Visitor's id
+_ARRIVING = ".arriving"  # uploads that are not yet runs
 _LOCKS = ".locks"  # beside the runs, so that a lock outlives renaming and deleting
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
@@ -90,10 +93,6 @@ class RunStore:
         path = self._bundled / checked_name(name) / CHECKPOINT_NAME
         return path if path.exists() else None
 
-    def has_any(self) -> bool:
-        """Whether there is a run of somebody's own, readable or not."""
-        return next(self.root.glob(f"*/{CHECKPOINT_NAME}"), None) is not None
-
     def _listed(self, folder: Path, bundled: bool) -> list[SavedRun]:
         try:
             paths = list(folder.glob(f"*/{CHECKPOINT_NAME}"))
@@ -153,6 +152,14 @@ class RunStore:
         """
         return checkpoint.read(self.existing(name))
 
+    def summary(self, name: str) -> Summary:
+        """What the header of a run's checkpoint says.
+
+        Raises:
+            RunError: no such run. CheckpointError: its file is damaged.
+        """
+        return checkpoint.read_summary(self.existing(name))
+
     def existing(self, name: str) -> Path:
         """The checkpoint file of a saved run, or of a bundled one.
 
@@ -187,19 +194,28 @@ class RunStore:
 
     def owner(self, name: str) -> str:
         """Whose saved run it is: a Visitor's id, or empty."""
-        try:
-            return (self.path(name).parent / OWNER_NAME).read_text()
-        except OSError:
-            return ""
+        return _owner_of(self.path(name).parent)
 
-    def bytes_used(self) -> int:
-        """What everything under the root takes on the disk, bundled runs left out."""
-        total = 0
-        for path in self.root.rglob("*"):
-            if self._bundled not in path.parents:
-                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
-                    total += path.stat().st_size
-        return total
+    def bytes_used(self, owner: str = "") -> int:
+        """What is under the root takes on the disk, bundled runs left out; of one owner, if there is one."""
+        folders = self._folders()
+        if owner:
+            folders = tuple(folder for folder in folders if _owner_of(folder) == owner)
+        return sum(_size(folder) for folder in folders)
+
+    def _folders(self) -> tuple[Path, ...]:
+        """Everything right under the root that is not the project's own."""
+        return tuple(path for path in self.root.iterdir() if path != self._bundled)
+
+    def remove_leftovers(self, held: Callable[[str], bool], seconds: float) -> None:
+        """Remove what runs and uploads have left that ended before their first save, `seconds` ago."""
+        since = time.time() - seconds
+        arriving = self.root / _ARRIVING
+        for path in [*self._folders(), *(arriving.iterdir() if arriving.exists() else ())]:
+            is_run = _NAME.fullmatch(path.name) and not held(path.name)
+            left = path.is_dir() and not (path / CHECKPOINT_NAME).exists() and is_run
+            if (left or path.parent == arriving) and path.stat().st_mtime < since:
+                shutil.rmtree(path, ignore_errors=True)
 
     def timeline(self, name: str) -> Timeline:
         """The pictures of a run's past, kept by `keep_moment`; empty for a run that has none."""
@@ -224,35 +240,50 @@ class RunStore:
         self._write(name, checkpoint.slim(source), None)
 
     def _write(self, name: str, content: Checkpoint, losses: str | None, owner: str = "") -> None:
-        path = self.path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if owner and self.owner(name) != owner:
-                checkpoint.write_atomically(path.parent / OWNER_NAME, owner.encode())
-            for leftover in path.parent.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)  # from a save that was killed
-            checkpoint.write(path, content.tensors, content.summary)
-            if losses is not None:
-                checkpoint.write_atomically(path.parent / LOSS_NAME, losses.encode())
+            _write_into(self.path(name).parent, content, losses, owner)
         except OSError as error:
             raise CheckpointError("save-failed", run=name, reason=reason_of(error)) from error
 
-    def take_in(self, file: Path, name: str, owner: str = "") -> Summary:
-        """Add a checkpoint from outside as the run `name` of `owner`, after checking all of it.
+    @contextlib.contextmanager
+    def arrival(self, file: Path, owner: str = "") -> Iterator[Path]:
+        """A folder with a checkpoint from outside, after checking all of it, for `admit`.
 
         Raises:
-            RunError: the name is taken. CheckpointError: the file is refused; nothing has changed.
+            CheckpointError: the file is refused, or the disk has no room for it; nothing has changed.
         """
-        if self.exists(name):
-            raise RunError("run-exists", run=name)
         content = checkpoint.read(file, checkpoint.MOST_BYTES_FROM_OUTSIDE)
         losses = None
         if content.summary.kind == "full" and content.summary.epochs > 0:
             per_epoch = max(1, round(content.summary.steps / content.summary.epochs))
             losses = loss_text(content.history, per_epoch, planned_epochs(content.summary.config))
+        folder = self.root / _ARRIVING / uuid.uuid4().hex
+        try:
+            _write_into(folder, content, losses, owner)
+            yield folder
+        except OSError as error:
+            raise CheckpointError("save-failed", run=file.stem, reason=reason_of(error)) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def admit(self, folder: Path, name: str) -> None:
+        """Make an arrival the run `name`.
+
+        Raises:
+            RunError: the name is bad or taken.
+        """
+        if self.exists(name):
+            raise RunError("run-exists", run=name)
         with self.hold(name):
-            self._write(name, content, losses, owner)
-        return content.summary
+            self._move(folder, self.path(name).parent)
+
+    def _move(self, folder: Path, target: Path) -> None:
+        """Rename a run's folder; a folder without a checkpoint is a leftover and makes way."""
+        try:
+            shutil.rmtree(target, ignore_errors=True)
+            folder.rename(target)
+        except OSError as error:
+            raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
 
     def rename(self, name: str, new_name: str) -> str:
         """Rename a saved run; returns the new name in its normal form.
@@ -264,10 +295,7 @@ class RunStore:
         if self.exists(new_name):
             raise RunError("run-exists", run=new_name)
         with self.hold(name), self.hold(new_name):
-            try:
-                source.parent.rename(target.parent)
-            except OSError as error:
-                raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
+            self._move(source.parent, target.parent)
         return target.parent.name
 
     def delete(self, name: str) -> None:
@@ -282,6 +310,34 @@ class RunStore:
                 shutil.rmtree(path.parent)
             except OSError as error:
                 raise RunError("folder-unusable", folder=path.parent, reason=reason_of(error)) from error
+
+
+def _write_into(folder: Path, content: Checkpoint, losses: str | None, owner: str) -> None:
+    """Write all files of a run, each in one step; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if owner and _owner_of(folder) != owner:
+        checkpoint.write_atomically(folder / OWNER_NAME, owner.encode())
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)  # from a save that was killed
+    checkpoint.write(folder / CHECKPOINT_NAME, content.tensors, content.summary)
+    if losses is not None:
+        checkpoint.write_atomically(folder / LOSS_NAME, losses.encode())
+
+
+def _owner_of(folder: Path) -> str:
+    try:
+        return (folder / OWNER_NAME).read_text()
+    except OSError:
+        return ""
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    total = 0
+    for found in [path, *path.rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+            total += found.stat().st_size
+    return total
 
 
 def planned_epochs(config: RunConfig) -> int:

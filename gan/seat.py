@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gan.autosave import Autosaver
 from gan.errors import CheckpointError, GanError, RunError, TrainingError, reason_of
@@ -45,8 +46,11 @@ class Seat:
         self._reported = 0.0
         self._seen = Status.PREPARING
 
-    def turn(self, more_time: Callable[[], bool]) -> bool:
-        """Work on the run while there is something to do and `more_time`; says whether the run is over."""
+    def turn(self, deadline: float) -> bool:
+        """Work on the run while there is something to do, until `deadline` of time.monotonic().
+
+        At least one thing is done. Says whether the run is over.
+        """
         orders = self._orders
         try:
             if not orders.status.active and self._trainer is None:
@@ -56,7 +60,7 @@ class Seat:
                 if not self._advance(trainer).active:
                     log.info("run %r: %s at step %d", orders.run, orders.status, trainer.steps)
                     return True
-                if not (orders.wants_turn and more_time()):
+                if not orders.wants_turn or time.monotonic() >= deadline:
                     return False
         except GanError as error:
             self._fail(error)
@@ -131,5 +135,9 @@ class Seat:
 
     def _report(self, trainer: Trainer) -> None:
         """Publish the run's numbers; copying the networks takes a moment, so it happens outside the lock."""
-        self._orders.report(take_snapshot(self._orders.run, self._orders.status, trainer))
+        taken = take_snapshot(self._orders.run, self._orders.status, trainer)
+        if self._most_seconds and taken.seconds_left is not None:
+            here = self._first_seconds + self._most_seconds - trainer.seconds
+            taken = replace(taken, seconds_left=max(0.0, min(taken.seconds_left, here)))
+        self._orders.report(taken)
         self._reported = time.monotonic()

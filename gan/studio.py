@@ -2,18 +2,18 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from gan.access import Access
+from gan.checkpoint import Summary
 from gan.config import DEFAULT_RECIPE, LENGTH_LIMITS, RECIPES, RunConfig, ServerSettings, recipe
 from gan.data import Digits, load_digits
 from gan.errors import CheckpointError, ConfigError, RunError
-from gan.housekeeping import make_room
+from gan.generators import Generators
+from gan.housekeeping import Housekeeping
 from gan.judge import report
 from gan.orders import Orders
 from gan.past import Past
@@ -23,13 +23,12 @@ from gan.sampling import Networks
 from gan.snapshot import Snapshot, Status
 from gan.timeline import Timeline
 from gan.trainer import Trainer
-from gan.visitors import LOCAL, Visitor, Visitors
+from gan.visitors import LOCAL, Visitor
 from gan.worker import Limits, Worker
 
 log = logging.getLogger(__name__)
 
 LIVE = "live"  # the source that always means the run that is watched
-_NETWORKS_KEPT = 4  # loaded generators of saved runs
 _LAST_SAVE_SECONDS = 10.0  # how long a command waits for a run that has just ended
 
 
@@ -48,9 +47,9 @@ class Listed:
     @property
     def owner(self) -> str:
         """A Visitor's id; empty for a run that belongs to nobody."""
-        if self.snapshot is not None:
-            return self.snapshot.owner
-        return self.saved.owner if self.saved else ""
+        if self.saved is not None and not self.active:
+            return self.saved.owner
+        return self.snapshot.owner if self.snapshot is not None else ""
 
 
 class Studio:
@@ -67,10 +66,10 @@ class Studio:
         self.settings = settings
         self.store = RunStore(settings.checkpoints)
         self.device = choose_device(settings.device)
-        self.visitors = Visitors(settings.checkpoints, settings.secret, settings.presenter_key)
+        self.access = Access(settings)
         self._lock = threading.Lock()  # one command at a time: two clicks on Start must not both pass
         self._runs_version = 0
-        self._networks: OrderedDict[tuple[str, float], Networks] = OrderedDict()
+        self._generators = Generators(self.store)
         self._worker = Worker(
             self.store,
             settings.autosave_seconds,
@@ -78,36 +77,13 @@ class Studio:
             Limits(settings.active_runs, settings.waiting_runs, settings.minutes_per_run),
             self._runs_changed,
         )
-
-    # -- who asks ------------------------------------------------------------------------------------------
-
-    def visitor(self, token: str) -> Visitor:
-        """Whose token it is; everybody is the same one where the page is not shared.
-
-        Raises:
-            RunError: this server did not make the token.
-        """
-        if not self.settings.shared:
-            return LOCAL
-        visitor = self.visitors.visitor(token)
-        self.visitors.note(visitor)
-        return visitor
-
-    def may_train(self, visitor: Visitor) -> bool:
-        """Whether the visitor may start runs here."""
-        return visitor.presenter or not self.settings.presenter_key
-
-    def _check_may_train(self, visitor: Visitor) -> None:
-        if not self.may_train(visitor):
-            raise RunError("presenter-only")
-
-    def owns(self, visitor: Visitor, owner: str) -> bool:
-        """Whether what belongs to `owner`, an id, is the visitor's; on one's own page all is."""
-        return visitor == LOCAL or owner == visitor.id
-
-    def _check_owns(self, visitor: Visitor, run: str, owner: str) -> None:
-        if not (visitor.presenter or self.owns(visitor, owner)):
-            raise RunError("not-yours", run=run)
+        self._housekeeping = Housekeeping(
+            self.store,
+            self.access.visitors,
+            settings.disk_megabytes,
+            self._worker.holds,
+            self._worker.forget,
+        )
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -123,7 +99,7 @@ class Studio:
             return shown[run]
         newest = list(shown.values())[::-1]
         active = [snapshot for snapshot in newest if snapshot.status.active]
-        own = [snapshot for snapshot in active if self.owns(visitor, snapshot.owner)]
+        own = [snapshot for snapshot in active if self.access.owns(visitor, snapshot.owner)]
         seated = [snapshot for snapshot in active if snapshot.status is not Status.WAITING]
         return next(iter([*own, *seated, *active, *newest]), None)
 
@@ -146,10 +122,6 @@ class Studio:
         names = {run.name for run in listed}
         listed += [Listed(one.run, None, one) for one in self.active_runs() if one.run not in names]
         return sorted(listed, key=lambda run: not run.active)
-
-    def has_runs(self) -> bool:
-        """Whether anything is saved."""
-        return self.store.has_any()
 
     def digits(self, dataset: str, train: bool = True) -> Digits:
         """A dataset; see gan.data.load_digits."""
@@ -185,15 +157,13 @@ class Studio:
         Raises:
             RunError, CheckpointError, ConfigError: as `start`, or `source` cannot be read.
         """
-        self._check_may_train(visitor)
-        weights = self.store.load(source)
-        config = weights.summary.config.with_changes(length=length, unit=unit)
-        return self._begin(
-            config,
-            name,
-            visitor,
-            lambda settled, digits: Trainer.from_weights(settled, digits, self.device, weights.tensors),
-        )
+        self.access.check_may_train(visitor)
+        config = self.store.summary(source).config.with_changes(length=length, unit=unit)
+
+        def make(settled: RunConfig, digits: Digits) -> Trainer:
+            return Trainer.from_weights(settled, digits, self.device, self.store.load(source).tensors)
+
+        return self._begin(config, name, visitor, make)
 
     def _begin(
         self, config: RunConfig, name: str, visitor: Visitor, make: Callable[[RunConfig, Digits], Trainer]
@@ -202,13 +172,13 @@ class Studio:
             digits = self.digits(config.dataset)
             return make(settle_precision(config, digits, self.device), digits)
 
-        self._check_may_train(visitor)
+        self.access.check_may_train(visitor)
         with self._lock:
             self._check_one_more(visitor)
             stem = config.recipe if config.recipe in RECIPES else "run"
             run = self._free_name(name, stem)
-            self._make_room()
-            self._take(run, config, visitor.id, prepare)
+            self._housekeeping.make_room(visitor)
+            self._take(Snapshot(0, run, Status.WAITING, config, visitor.id), prepare)
         log.info("run %r: started with %s", run, config)
         self._runs_changed()
         return run
@@ -238,70 +208,72 @@ class Studio:
                 is None.
             CheckpointError: the checkpoint is slim or damaged.
         """
-        self._check_may_train(visitor)
+        self.access.check_may_train(visitor)
         run = checked_name(run) if run.strip() else self._own_last(visitor)
-        now = self._worker.snapshots.get(run)
-        if now is not None and now.status.active:
-            self._orders(run, visitor).resume()
-            return run
+        self._worker.let_go(run, _LAST_SAVE_SECONDS)
         with self._lock:
-            owner = now.owner if now is not None else self.store.owner(run)
-            if now is None:
-                self.store.existing(run)  # a run that does not exist is nobody's
-            self._check_owns(visitor, run, owner)
+            if run in {now.run for now in self.active_runs()}:
+                self._orders(run, visitor).resume()
+                return run
+            self._refuse_busy(run)
+            self.store.existing(run)  # a run that does not exist is nobody's
+            owner = self.store.owner(run)
+            self.access.check_may_change(visitor, run, owner)
             self._check_one_more(visitor)
-            config = self._config_to_resume(run, more, unit)
-            self._take(run, config, owner or visitor.id, lambda: self._reload(run, config))
+            self._housekeeping.make_room(visitor)
+            summary = self._summary_to_resume(run, more, unit)
+            config = summary.config
+            first = Snapshot(
+                0, run, Status.WAITING, config, owner or visitor.id,
+                summary.steps, summary.epochs, summary.seconds, summary.progress,
+            )  # fmt: skip
+            self._take(first, lambda: self._reload(run, config))
         log.info("run %r: resumed to %g %s", run, config.length, config.unit)
         self._runs_changed()
         return run
 
     def _own_last(self, visitor: Visitor) -> str:
-        own = [now.run for now in self._worker.snapshots.values() if self.owns(visitor, now.owner)]
+        own = [now.run for now in self._worker.snapshots.values() if self.access.owns(visitor, now.owner)]
         active = [now.run for now in self.active_runs() if now.run in own]
         if not own:
             raise RunError("nothing-active")
         return (active or own)[-1]
 
-    def _take(self, run: str, config: RunConfig, owner: str, prepare: Callable[[], Trainer]) -> None:
-        lock = self.store.hold(run)
+    def _take(self, first: Snapshot, prepare: Callable[[], Trainer]) -> None:
+        lock = self.store.hold(first.run)
 
         def release() -> None:
             with self._lock:
                 lock.release()
 
-        load = partial(self.digits, config.dataset)
         try:
-            self._worker.take(run, config, owner, load, prepare, release)
+            self._worker.take(first, partial(self.digits, first.config.dataset), prepare, release)
         except RunError:
             lock.release()
             raise
 
     def _check_one_more(self, visitor: Visitor) -> None:
         """Whether the visitor may have another active run."""
-        own = [now.run for now in self.active_runs() if self.owns(visitor, now.owner)]
+        own = [now.run for now in self.active_runs() if self.access.owns(visitor, now.owner)]
         allowed = self.settings.runs_per_visitor
         if allowed and len(own) >= allowed:
             raise RunError("already-training", run=own[-1], allowed=allowed)
 
-    def _config_to_resume(self, run: str, more: float | None, unit: str) -> RunConfig:
-        """The saved settings, extended by `more` where the run is at its end."""
-        now = self._worker.snapshots.get(run)
-        if now and self._worker.holds(run):  # its last save is still being written
-            config, steps, epochs, seconds = now.config, now.steps, now.epochs, now.seconds
-        else:
-            summary = self.store.load(run).summary
-            if summary.kind == "slim":
-                raise CheckpointError("checkpoint-slim", run=run)
-            config, steps, epochs, seconds = summary.config, summary.steps, summary.epochs, summary.seconds
-        if config.progress(steps, epochs, seconds) < 1:
-            return config
+    def _summary_to_resume(self, run: str, more: float | None, unit: str) -> Summary:
+        """What was saved, its settings extended by `more` where the run is at its end."""
+        summary = self.store.load(run).summary
+        if summary.kind == "slim":
+            raise CheckpointError("checkpoint-slim", run=run)
+        config = summary.config
+        if summary.progress < 1:
+            return summary
         if more is None:
             raise RunError("length-reached", run=run, length=f"{config.length:g} {config.unit}")
         if unit not in LENGTH_LIMITS:
             raise ConfigError("out-of-range", field="unit", value=unit, allowed=", ".join(LENGTH_LIMITS))
         longer = config.with_changes(length=more, unit=unit)
-        return longer.with_changes(length=more + longer.done(steps, epochs, seconds))
+        done = longer.done(summary.steps, summary.epochs, summary.seconds)
+        return replace(summary, config=longer.with_changes(length=more + done))
 
     def _reload(self, run: str, config: RunConfig) -> Trainer:
         saved = self.store.load(run)
@@ -315,12 +287,12 @@ class Studio:
             RunError: it is not active, or not theirs.
         """
         if not run.strip():
-            own = [now.run for now in self.active_runs() if self.owns(visitor, now.owner)]
+            own = [now.run for now in self.active_runs() if self.access.owns(visitor, now.owner)]
             if not own:
                 raise RunError("nothing-active")
             run = own[-1]
         orders = self._worker.orders(checked_name(run))
-        self._check_owns(visitor, run, orders.snapshot.owner)
+        self.access.check_may_change(visitor, run, orders.snapshot.owner)
         return orders
 
     def pause(self, run: str = "", visitor: Visitor = LOCAL) -> None:
@@ -373,12 +345,18 @@ class Studio:
         self._runs_changed()
 
     def take_in(self, file: Path, name: str = "", visitor: Visitor = LOCAL) -> str:
-        """Add an uploaded checkpoint as a run of the visitor's; returns its name."""
-        self._check_may_train(visitor)
-        with self._lock:
-            self._make_room()
+        """Add an uploaded checkpoint as a run of the visitor's; returns its name.
+
+        Raises:
+            RunError: the visitor may not, the name is bad or taken, or there is no room.
+            CheckpointError: the file is refused.
+        """
+        self.access.check_may_train(visitor)
+        with self.store.arrival(file, visitor.id) as folder, self._lock:
+            self._housekeeping.make_room(visitor)
             run = self._free_name(name, "upload")
-            self.store.take_in(file, run, visitor.id)
+            self.store.admit(folder, run)
+            self._worker.forget(run)
         log.info("run %r: taken in from a file", run)
         self._runs_changed()
         return run
@@ -390,18 +368,19 @@ class Studio:
             RunError: it is not theirs.
         """
         run = checked_name(name)
-        now = self._worker.snapshots.get(run)
-        if now is None:
+        if not self._worker.holds(run):
             self.store.existing(run)
-        self._check_owns(visitor, run, now.owner if now is not None else self.store.owner(run))
+        self.access.check_may_change(visitor, run, self._owner(run))
         self._worker.let_go(run, _LAST_SAVE_SECONDS)
+
+    def _owner(self, run: str) -> str:
+        """Whose run it is. What is shown of one that has ended says nothing about a file of the same name."""
+        now = self._worker.snapshots.get(run)
+        return now.owner if now is not None and self._worker.holds(run) else self.store.owner(run)
 
     def _refuse_busy(self, name: str) -> None:
         if self._worker.holds(checked_name(name)):
             raise RunError("run-busy", run=name)
-
-    def _make_room(self) -> None:
-        make_room(self.store, self.settings.disk_megabytes, self._worker.holds, self.visitors.last_seen)
 
     def past(self, name: str) -> Past:
         """What is kept of any run, a live one included.
@@ -432,18 +411,7 @@ class Studio:
             return snapshot.networks
         if source == LIVE:
             raise RunError("nothing-to-sample")
-        path = self.store.existing(source)
-        key = (source, path.stat().st_mtime)
-        with self._lock:
-            if key in self._networks:
-                self._networks.move_to_end(key)
-                return self._networks[key]
-        networks = self.store.load(source).networks(source, torch.device("cpu"))
-        with self._lock:
-            self._networks[key] = networks
-            while len(self._networks) > _NETWORKS_KEPT:
-                self._networks.popitem(last=False)
-        return networks
+        return self._generators.of(source)
 
     def status(self) -> Status | None:
         """What the newest run is doing; None before the first."""

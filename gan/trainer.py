@@ -20,7 +20,7 @@ from gan.errors import ConfigError, TrainingError
 from gan.history import COLUMNS, LOOK_COLUMNS, Array, History
 from gan.losses import LOSSES
 from gan.networks import Discriminator, build_networks
-from gan.sampling import Networks
+from gan.sampling import Networks, frozen
 
 # Losses are read back together this often: reading one value waits for the device.
 STEPS_BETWEEN_CHECKS = 16
@@ -121,18 +121,14 @@ class Trainer:
 
     def networks(self, run: str) -> Networks:
         """Copies in evaluation mode that training never touches, for sampling as `run`."""
-
-        def copy(network: nn.Module) -> nn.Module:
-            return deepcopy(network).eval().requires_grad_(False)
-
         return Networks(
             run,
             self.config.dataset,
             self.config.latent_dim,
             self.config.conditional,
-            copy(self.generator),
-            None if self.ema is None else copy(self.ema),
-            copy(self.discriminator),
+            frozen(deepcopy(self.generator)),
+            None if self.ema is None else frozen(deepcopy(self.ema)),
+            frozen(deepcopy(self.discriminator)),
         )
 
     def set_learning_rates(self, lr_g: float, lr_d: float) -> None:

@@ -102,8 +102,21 @@ class Visitors:
         except OSError as error:
             log.warning("it is not kept when visitors were here: %s", error)
 
+    def forget_absent(self, seconds: float) -> None:
+        """Keep nothing about those who were not here for `seconds`."""
+        since = time.time() - seconds
+        self._seen = {visitor: seen for visitor, seen in self._seen.items() if seen > since}
+        try:
+            for path in self._seen_folder.iterdir():
+                if path.stat().st_mtime < since:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("visitors of long ago are still kept: %s", error)
+
     def last_seen(self, visitor_id: str) -> float:
-        """When a visitor was here last, in seconds since the epoch; 0 for one who never was."""
+        """When a visitor was here last, in seconds since the epoch; 0 for one who was not for a long time."""
+        if not visitor_id:
+            return 0.0  # what belongs to nobody
         try:
             kept = (self._seen_folder / visitor_id).stat().st_mtime
         except OSError:

@@ -9,17 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 
 import torch
 
-from gan.config import RunConfig
 from gan.errors import GanError, RunError, TrainingError, reason_of
 from gan.orders import Orders
 from gan.runs import RunStore
 from gan.seat import Seat
-from gan.snapshot import Snapshot, Status
+from gan.snapshot import Snapshot
 from gan.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -39,14 +37,15 @@ class Limits:
     pause_minutes: float = 5.0  # after which a paused run makes way for one that waits
 
 
-@dataclass
+@dataclass(eq=False)
 class _Held:
     """A run that the thread has, or that waits for a seat."""
 
     orders: Orders
     seat: Seat
     release: Callable[[], None]
-    turn: int = 0  # the number of its last turn
+    used: float = 0.0  # seconds of the thread's time
+    turn: int = 0  # the number of its last whole turn
     ready: bool = False  # its data is in memory
 
 
@@ -75,7 +74,8 @@ class Worker:
         self._changed = threading.Condition()
         self._held: list[_Held] = []  # in order of arrival; the first ones have a seat
         self._turns = 0
-        self._urgent_before = False
+        self._served = 0.0  # what the run with the last whole turn had used before
+        self._brief_before = False
         self._version = 0
         self._closing = False
         # By run, in order of arrival: those that are held and the last ones that have ended.
@@ -87,9 +87,7 @@ class Worker:
 
     def take(
         self,
-        run: str,
-        config: RunConfig,
-        owner: str,
+        first: Snapshot,
         load: Callable[[], object],
         prepare: Callable[[], Trainer],
         release: Callable[[], None],
@@ -97,6 +95,7 @@ class Worker:
         """Begin with a run, or put it in line.
 
         Args:
+            first: the run as it is now, waiting; it must not be held.
             load: brings its data into memory, in a thread of its own: that may take long.
             prepare: makes its trainer, in the training thread.
             release: lets go of the run, in the training thread.
@@ -107,16 +106,15 @@ class Worker:
         with self._changed:
             if self._closing or len(self._held) >= self.limits.active + self.limits.waiting:
                 raise RunError("line-full", allowed=self.limits.active + self.limits.waiting)
-            for held in self._held:
-                if held.orders.run == run:
-                    held.orders.follow()
-            self._forget(run)
-            orders = Orders(Snapshot(0, run, Status.WAITING, config, owner), self._changed, self._publish)
+            self._forget(first.run)
+            orders = Orders(first, self._changed, self._publish)
             seat = Seat(orders, prepare, self._store, self._autosave_seconds, 60 * self.limits.minutes)
             held = _Held(orders, seat, release)
             self._held.append(held)
             self._fill_seats()
-        threading.Thread(target=self._load, args=(held, load), name=f"loading {run}", daemon=True).start()
+        threading.Thread(
+            target=self._load, args=(held, load), name=f"loading {first.run}", daemon=True
+        ).start()
 
     def _load(self, held: _Held, load: Callable[[], object]) -> None:
         run = held.orders.run
@@ -124,13 +122,18 @@ class Worker:
             load()
         except GanError as error:
             log.error("run %r: %s", run, error)
-            held.orders.fail(error)
+            self._fail(held, error)
         except Exception as error:
             log.exception("run %r: its data could not be loaded", run)
-            held.orders.fail(TrainingError("run-failed", run=run, reason=reason_of(error)))
+            self._fail(held, TrainingError("run-failed", run=run, reason=reason_of(error)))
         with self._changed:
             held.ready = True
             self._changed.notify_all()
+
+    def _fail(self, held: _Held, error: GanError) -> None:
+        with self._changed:
+            if held in self._held:  # else it was stopped, and another run may have its name by now
+                held.orders.fail(error)
 
     def orders(self, run: str) -> Orders:
         """The orders for an active run.
@@ -152,14 +155,14 @@ class Worker:
     def let_go(self, run: str, seconds: float) -> None:
         """Wait at most `seconds` for the last save of a run that has ended, not for the end of one."""
 
-        def holding() -> list[_Held]:
-            return [held for held in self._held if held.orders.run == run]
-
         with self._changed:
-            self._changed.wait_for(lambda: not holding() or holding()[-1].orders.status.active, seconds)
+            self._changed.wait_for(
+                lambda: all(held.orders.status.active for held in self._held if held.orders.run == run),
+                seconds,
+            )
 
     def forget(self, run: str) -> None:
-        """Show nothing of a run any more that was deleted; it must not be held."""
+        """Show nothing more of a run that is gone, or whose name another one has now; it must not be held."""
         with self._changed:
             self._forget(run)
 
@@ -171,6 +174,7 @@ class Worker:
     def renamed(self, run: str, new_name: str) -> None:
         """Show a run under its new name; it must not be held."""
         with self._changed:
+            self._forget(new_name)  # one of the same name that has left nothing but this
             last = self.snapshots.get(run)
             if last is not None:
                 self._forget(run)
@@ -214,42 +218,49 @@ class Worker:
                 held.orders.stop(RunError("paused-too-long", run=held.orders.run, minutes=minutes))
 
     def _candidates(self) -> list[_Held]:
-        """Who wants a turn. A run that is still being saved comes before its own resumption."""
-        found, busy = [], set()
-        for held in self._held:
-            orders, first = held.orders, held.orders.run not in busy
-            busy.add(orders.run)
-            if first and (not orders.status.active or (held.ready and orders.wants_turn)):
-                found.append(held)
-        return found
+        """Who wants a turn."""
+        return [
+            held
+            for held in self._held
+            if not held.orders.status.active or (held.ready and held.orders.wants_turn)
+        ]
 
-    def _choose(self, candidates: list[_Held]) -> _Held:
-        """Who is next: the one whose last turn is longest ago.
+    def _choose(self, candidates: list[_Held]) -> tuple[_Held, float]:
+        """Who is next, and for how many seconds: the one who has had the least of the thread's time.
 
-        Somebody who waits for something short goes first, though not twice in a row: many short wishes must
-        not keep the others from training.
+        In between, somebody who waits for something short gets just that. Every second turn is a whole one,
+        so that many short wishes keep nobody from training, nor win time for training.
         """
         urgent = [held for held in candidates if held.orders.urgent]
-        usual = [held for held in candidates if not held.orders.urgent]
-        pool = urgent if urgent and not (self._urgent_before and usual) else usual or urgent
-        chosen = min(pool, key=lambda held: held.turn)
-        self._urgent_before = chosen.orders.urgent
+        brief = bool(urgent) and not self._brief_before
+        chosen = min(urgent if brief else candidates, key=self._used)
+        self._brief_before = brief
+        if brief:
+            return chosen, 0.0
+        # Who was away does not make up for it when they come back.
+        self._served = chosen.used = max(chosen.used, self._served)
         self._turns += 1
         chosen.turn = self._turns
-        return chosen
+        return chosen, TURN_SECONDS
+
+    def _used(self, held: _Held) -> tuple[float, int]:
+        return max(held.used, self._served), held.turn
 
     # -- the training thread -------------------------------------------------------------------------------
 
     def _work(self) -> None:
         torch.set_num_threads(self._threads)
         torch.get_num_threads()  # pins the number: until a thread asks, another one's wish would win
-        while (held := self._next()) is not None:
-            deadline = time.monotonic() + TURN_SECONDS
-            if held.seat.turn(partial(self._more_time, held, deadline)):
+        while (chosen := self._next()) is not None:
+            held, seconds = chosen
+            began = time.monotonic()
+            over = held.seat.turn(began + seconds)
+            held.used += time.monotonic() - began
+            if over:
                 self._leave(held)
 
-    def _next(self) -> _Held | None:
-        """Wait for a run that has something to do; None when all has ended."""
+    def _next(self) -> tuple[_Held, float] | None:
+        """Wait for a run that has something to do, and say for how long; None when all has ended."""
         with self._changed:
             while True:
                 self._end_long_pauses()
@@ -260,13 +271,6 @@ class Worker:
                     return None
                 somebody_waits = len(self._held) > self.limits.active
                 self._changed.wait(_LOOK_SECONDS if somebody_waits else None)
-
-    def _more_time(self, held: _Held, deadline: float) -> bool:
-        """Whether a run may go on: its turn is not over, or nobody else wants one."""
-        if time.monotonic() < deadline:
-            return True
-        with self._changed:
-            return all(other is held for other in self._candidates())
 
     def _leave(self, held: _Held) -> None:
         with self._changed:

@@ -1,10 +1,10 @@
 """What watchers poll: a token, pictures drawn once, and routes that reveal no more than the page."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from patience import wait_for
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -26,6 +27,7 @@ from gan.past import Past
 from gan.snapshot import Snapshot, Status, take_snapshot
 from gan.studio import Studio
 from gan.trainer import Trainer
+from gan.ui import films
 from gan.ui import live as live_module
 from gan.ui.desk import Desk
 from gan.ui.downloads import download_address
@@ -46,7 +48,7 @@ class Watched:
         self.pictures = PictureStore()
         self.live = Live(self.studio)
         self.client = TestClient(
-            Starlette(routes=routes(self.studio, Reception(self.studio), self.live, self.pictures))
+            Starlette(routes=routes(self.studio, Reception(self.studio), self.live, self.pictures, Desk()))
         )
         self.version = 0
 
@@ -346,30 +348,63 @@ def test_a_sample_that_cannot_be_is_refused_with_a_sentence(
     assert sentence in answer.json()["problem"]
 
 
-def test_nobody_has_more_than_a_few_samples_waiting() -> None:
-    async def crowd() -> list[object]:
-        desk, go = Desk(), threading.Event()
-        asked = [asyncio.ensure_future(desk.draw("ann", go.wait)) for _ in range(6)]
-        asked.append(asyncio.ensure_future(desk.draw("bob", lambda: "bob's")))
-        await asyncio.sleep(0.05)
-        go.set()
-        return list(await asyncio.gather(*asked, return_exceptions=True))
+def test_samples_are_drawn_in_turn_and_nobody_has_more_than_a_few_waiting() -> None:
+    desk, go, drawn = Desk(), threading.Event(), []
+    first = desk.draw("ann", go.wait)
+    wait_for(first.running)
+    asked = [desk.draw("ann", partial(drawn.append, f"ann {number}")) for number in range(4)]
+    with pytest.raises(RunError, match="4 at a time"):
+        desk.draw("ann", go.wait)
+    for name in ("bob", "cem"):
+        asked += [desk.draw(name, partial(drawn.append, f"{name} {number}")) for number in range(2)]
+    go.set()
+    for future in asked:
+        future.result(timeout=10)
+    assert drawn == ["ann 0", "bob 0", "cem 0", "ann 1", "bob 1", "cem 1", "ann 2", "ann 3"]
 
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser tests keep an event loop in this thread
-        *ann, bob = elsewhere.submit(lambda: asyncio.run(crowd())).result()
-    assert [type(answer) for answer in ann] == [bool] * 4 + [RunError] * 2
-    assert bob == "bob's"
+
+def test_a_drawing_that_fails_is_its_own_visitors_affair() -> None:
+    def fail() -> None:
+        raise RunError("nothing-to-sample")
+
+    desk = Desk()
+    failed, drawn = desk.draw("ann", fail), desk.draw("bob", lambda: "bob's")
+    with pytest.raises(RunError, match="no generator yet"):
+        failed.result(timeout=10)
+    assert drawn.result(timeout=10) == "bob's"
+
+
+def test_the_film_of_a_run_is_put_together_once_for_all_who_look(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        watched.trainer.step()
+        watched.studio.store.keep_moment("mine", watched.trainer)
+    watched.studio.store.save("mine", watched.trainer)
+    drawn = []
+    monkeypatch.setattr(films, "draw", lambda networks: drawn.append(networks) or b"picture")
+    films_of = films.Films(watched.studio, watched.pictures)
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(films_of.of, ["mine"] * 16))
+    assert seen[0]
+    assert all(film is seen[0] for film in seen)
+    assert len(drawn) == 1
+    watched.trainer.step()
+    watched.studio.store.save("mine", watched.trainer)
+    assert films_of.of("mine") is not seen[0]
 
 
 def test_a_shared_server_wants_to_know_who_asks_for_samples(tmp_path: Path) -> None:
     studio = Studio(ServerSettings(checkpoints=tmp_path / "runs", device="cpu", shared=True), threads=1)
-    client = TestClient(Starlette(routes=routes(studio, Reception(studio), Live(studio), PictureStore())))
+    client = TestClient(
+        Starlette(routes=routes(studio, Reception(studio), Live(studio), PictureStore(), Desk()))
+    )
     try:
         for headers in ({}, {"X-Gan-Visitor": "made-up"}):
             refused = client.get("/gradio_api/gan/sample", headers=headers)
             assert refused.status_code == 400
             assert "does not know you" in refused.json()["problem"]
-        known = {"X-Gan-Visitor": studio.visitors.new_token()}
+        known = {"X-Gan-Visitor": studio.access.visitors.new_token()}
         assert client.get("/gradio_api/gan/sample", headers=known).status_code == 200
     finally:
         studio.close()
@@ -396,7 +431,7 @@ def test_a_stranger_gets_a_token_and_keeps_it(reception: Reception) -> None:
     assert first["id"] not in first["token"]
 
 
-def test_the_presenters_key_is_tried_five_times_a_minute_even_if_the_sixth_is_right(
+def test_a_wrong_key_is_tried_five_times_a_minute_and_then_not_even_the_right_one(
     reception: Reception,
 ) -> None:
     token = reception.welcome("", None)["token"]
@@ -407,6 +442,27 @@ def test_the_presenters_key_is_tried_five_times_a_minute_even_if_the_sixth_is_ri
         reception.present("open sesame", token, None)
     other = reception.welcome("", None)["token"]
     assert reception.present("open sesame", other, None)["may_train"]
+
+
+def test_a_curious_room_does_not_lock_its_presenter_out(reception: Reception) -> None:
+    for _ in range(30):
+        for _ in range(2):
+            pupil = reception.welcome("", None)["token"]
+            with pytest.raises(RunError, match="not the presenter's key"):
+                reception.present("please", pupil, None)
+    teacher = reception.welcome("", None)["token"]
+    assert reception.present("open sesame", teacher, None)["may_train"]
+
+
+def test_keys_cannot_be_guessed_under_ever_new_names(reception: Reception) -> None:
+    def guess() -> None:
+        reception.present("guess", reception.welcome("", None)["token"], None)
+
+    for _ in range(100):
+        with pytest.raises(RunError, match="not the presenter's key"):
+            guess()
+    with pytest.raises(RunError, match="too often: allowed is 100 per 1 minute"):
+        guess()
 
 
 def test_one_visitor_cannot_ask_without_end(reception: Reception) -> None:

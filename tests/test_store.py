@@ -82,6 +82,11 @@ def test_a_file_cut_off_anywhere_is_refused(data: st.DataObject, content: bytes,
         checkpoint.read(file)
 
 
+def arrive(store: RunStore, file: Path, name: str) -> None:
+    with store.arrival(file) as folder:
+        store.admit(folder, name)
+
+
 @pytest.mark.parametrize(
     "wrong", [b"", b"not a checkpoint", b"\xff" * 8 + b"{}", (2**40).to_bytes(8, "little") + b"x" * 99]
 )
@@ -91,7 +96,7 @@ def test_what_is_no_checkpoint_is_refused_and_changes_nothing(
     file = tmp_path / "wrong.safetensors"
     file.write_bytes(wrong)
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
-        store.take_in(file, "new")
+        arrive(store, file, "new")
     assert [run.name for run in store.list()] == ["good"]
 
 
@@ -151,7 +156,7 @@ def test_only_a_file_from_outside_is_limited_in_size(
     monkeypatch.setattr(checkpoint, "MOST_BYTES_FROM_OUTSIDE", 1000)
     store.load("good")
     with pytest.raises(CheckpointError, match="at most"):
-        store.take_in(store.path("good"), "copy")
+        arrive(store, store.path("good"), "copy")
 
 
 def test_a_damaged_run_is_listed_with_the_reason(store: RunStore) -> None:

@@ -1,10 +1,11 @@
-"""Where samples are drawn: one after the other, in a thread of its own, nobody's twice while others wait."""
+"""Where samples are drawn: one after the other, in a thread of its own, in turn for all who wait."""
 
-import asyncio
-from collections import Counter
+import threading
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 
@@ -12,31 +13,47 @@ from gan.errors import RunError
 
 T = TypeVar("T")
 
-_MOST_PENDING = 4  # of one visitor: a page asks for one at a time, and may be open more than once
+_MOST_WAITING = 4  # of one visitor: a page asks for one at a time, and may be open more than once
+_REST = 0.5  # of the time that drawing took: what is left of that core is for the page and for training
 
 
 class Desk:
-    """Draws for many visitors with one thread, so that drawing takes one core at most.
+    """Draws for many visitors with one thread, so that drawing takes less than a core.
 
-    First come, first served; since nobody may have more than a few waiting, that is fair.
+    Whoever waits comes in turn, however many drawings the others want.
     """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "drawing", initializer=torch.set_num_threads, initargs=(1,))
-        self._pending: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._lines: OrderedDict[str, deque[tuple[Callable[[], Any], Future[Any]]]] = OrderedDict()
 
-    async def draw(self, visitor_id: str, work: Callable[[], T]) -> T:
-        """What `work` returns.
+    def draw(self, visitor_id: str, work: Callable[[], T]) -> Future[T]:
+        """What `work` returns, once it is this visitor's turn.
 
         Raises:
-            RunError: this visitor has too many waiting.
+            RunError: too many drawings of this visitor wait already.
         """
-        if self._pending[visitor_id] >= _MOST_PENDING:
-            raise RunError("too-many-requests", allowed=f"{_MOST_PENDING} at a time")
-        self._pending[visitor_id] += 1
+        future: Future[T] = Future()
+        with self._lock:
+            line = self._lines.setdefault(visitor_id, deque())
+            if len(line) >= _MOST_WAITING:
+                raise RunError("too-many-requests", allowed=f"{_MOST_WAITING} at a time")
+            line.append((work, future))
+        self._thread.submit(self._draw_next)
+        return future
+
+    def _draw_next(self) -> None:
+        with self._lock:
+            visitor_id, line = self._lines.popitem(last=False)
+            work, future = line.popleft()
+            if line:
+                self._lines[visitor_id] = line  # behind all others
+        if not future.set_running_or_notify_cancel():
+            return
+        began = time.perf_counter()
         try:
-            return await asyncio.wrap_future(self._thread.submit(work))
-        finally:
-            self._pending[visitor_id] -= 1
-            if not self._pending[visitor_id]:
-                del self._pending[visitor_id]
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 (it is for whoever waits)
+            future.set_exception(error)
+        time.sleep(_REST * (time.perf_counter() - began))

@@ -1,6 +1,8 @@
 """The named endpoints for gradio_client: /start, /pause, /resume, /stop, /status, /sample and more."""
 
+import asyncio
 import functools
+import inspect
 import io
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +12,11 @@ import gradio.events
 from PIL import Image
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, recipe
+from gan.errors import ConfigError
 from gan.sampling import SampleRequest
 from gan.snapshot import Snapshot
 from gan.studio import LIVE, Studio
+from gan.ui.desk import Desk
 from gan.ui.parts import number
 from gan.ui.reception import Reception, spoken
 from gan.ui.sample_tab import COUNTS, digit_choice, draw
@@ -36,7 +40,7 @@ def status_of(snapshot: Snapshot | None) -> dict[str, Any]:
     }
 
 
-def add_endpoints(studio: Studio, reception: Reception) -> None:
+def add_endpoints(studio: Studio, reception: Reception, desk: Desk) -> None:
     """Register the endpoints in the current Blocks; errors reach the caller as one English sentence.
 
     `token` says who asks where the page is shared; /visitor gives one.
@@ -102,27 +106,52 @@ def add_endpoints(studio: Studio, reception: Reception) -> None:
 
     for endpoint in (start, pause, resume, stop, step, save, rates, rename, delete, status, visitor):
         gradio.events.api(_in_english(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
-    _add_sample(studio)
+    _add_sample(studio, reception, desk)
 
 
 def _in_english(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The endpoint with its arguments checked and its errors in a sentence.
+
+    Gradio hands on whatever JSON it was sent.
+    """
+    parameters = inspect.signature(endpoint).parameters
+
     @functools.wraps(endpoint)  # Gradio reads the parameters from the signature
     def answer(*arguments: Any) -> Any:
-        return spoken(lambda: endpoint(*arguments), "en")
+        def work() -> Any:
+            for name, given in zip(parameters, arguments, strict=False):
+                _check_type(name, parameters[name].annotation, given)
+            return endpoint(*arguments)
+
+        return spoken(work, "en")
 
     return answer
 
 
-def _add_sample(studio: Studio) -> None:
+def _check_type(name: str, expected: Any, given: Any) -> None:
+    """Raises ConfigError unless a value that was sent is what the parameter says."""
+    words = {str: "a word", float: "a number", dict: "settings by name"}
+    fits = isinstance(given, (int, float) if expected is float else expected) and not isinstance(given, bool)
+    if expected in words and given is not None and not fits:
+        raise ConfigError("wrong-type", field=name, value=given, allowed=words[expected])
+
+
+def _add_sample(studio: Studio, reception: Reception, desk: Desk) -> None:
     """A picture as a file needs components, because gr.api only speaks JSON; nobody sees these."""
 
-    def sample(
-        source: str, seed: float, count: float, truncation: float, weights: str, digit: str
+    async def sample(
+        source: str, seed: float, count: float, truncation: float, weights: str, digit: str, token: str
     ) -> Image.Image:
-        label, table = digit_choice(digit)
-        most = int(COUNTS.high)
-        request = SampleRequest(number(seed), number(count), truncation, label, table, weights, most)
-        return Image.open(io.BytesIO(draw(studio.networks(source), request).png))
+        def work() -> Image.Image:
+            label, table = digit_choice(digit)
+            most = int(COUNTS.high)
+            request = SampleRequest(number(seed), number(count), truncation, label, table, weights, most)
+            return Image.open(io.BytesIO(draw(studio.networks(source), request).png))
+
+        visitor = spoken(lambda: reception.guest("", token, "en").visitor, "en")
+        waiting = spoken(lambda: desk.draw(visitor.id, lambda: spoken(work, "en")), "en")
+        drawn: Image.Image = await asyncio.wrap_future(waiting)
+        return drawn
 
     with gr.Row(visible=False):
         inputs = [
@@ -132,12 +161,12 @@ def _add_sample(studio: Studio) -> None:
             gr.Number(1.0),
             gr.Textbox("best"),
             gr.Textbox("mixed"),  # or "0" to "9", or "table": rows of all ten
+            gr.Textbox(""),
         ]
         gr.Button().click(
-            _in_english(sample),
+            sample,
             inputs,
             gr.Image(type="pil", format="png"),
             api_name="sample",
-            concurrency_limit=2,
-            concurrency_id="draw",
+            concurrency_limit=None,
         )

@@ -32,6 +32,11 @@
   window.ganDraw = (controls) => {
     if (controls?.length) window.ganControls = controls;
   };
+  // What the visitor may do with the run chosen in the list; the server checks it again.
+  window.ganRights = (rights) => {
+    document.documentElement.toggleAttribute("data-may-resume", Boolean(rights?.resume));
+    document.documentElement.toggleAttribute("data-may-change", Boolean(rights?.change));
+  };
   window.ganWelcome = (welcome) => {
     if (!welcome) return;
     token = welcome.token;

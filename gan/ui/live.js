@@ -83,7 +83,6 @@ const show = (live) => {
   root.toggleAttribute("data-mine", live.mine || root.hasAttribute("data-presenter"));
   window.ganWatching = live.run;
   showWhose(live);
-  root.toggleAttribute("data-has-runs", live.has_runs);
   root.toggleAttribute("data-has-live", live.has_live);
   setText(byId("train-sentence"), live.sentence);
   const problem = byId("train-problem");
@@ -128,7 +127,8 @@ const ask = async () => {
     if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"]) window.ganLiveMoved?.();
     // A status shows at once, the last step's numbers a moment later.
     if (ACTIVE.includes(live.state) || seen.state !== live.state) wait = 500;
-    seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"] };
+    if (seen.live === false && live.has_live) trigger("digits_began");
+    seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"], live: live.has_live };
   } catch {
     setText(byId("train-sentence"), byId("train-sentence").dataset.offline.split("|")[language === "zh" ? 1 : 0]);
   }

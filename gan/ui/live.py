@@ -180,8 +180,8 @@ class Live:
         studio = self._studio
         visitor = Visitor(visitor_id) if studio.settings.shared else LOCAL
         snapshot = studio.watched(run, visitor)
-        own = next((now.run for now in studio.active_runs() if studio.owns(visitor, now.owner)), "")
-        mine = snapshot is None or studio.owns(visitor, snapshot.owner)
+        own = next((now.run for now in studio.active_runs() if studio.access.owns(visitor, now.owner)), "")
+        mine = snapshot is None or studio.access.owns(visitor, snapshot.owner)
         whose = "" if mine or snapshot is None else say("somebody_elses", language, run=snapshot.run)
         back = say("back_to_own", language, run=own) if own and snapshot and own != snapshot.run else ""
         personal = json.dumps({"mine": mine, "own": own, "whose": whose, "back": back})
@@ -204,12 +204,11 @@ class Live:
 
     def _watched(self, snapshot: Snapshot | None, language: str) -> dict[str, object]:
         runs_version = self._studio.runs_version
-        has_runs = self._studio.has_runs() or bool(snapshot and snapshot.status.active)
         if snapshot is None:
             return {
                 "state": "idle",
                 "run": "",
-                "sentence": say("idle_saved" if has_runs else "idle", language),
+                "sentence": say("idle", language),
                 "problem": "",
                 "facts": [],
                 "diagnosis": "",
@@ -223,7 +222,6 @@ class Live:
                     "train-quality-plot": "",
                 },
                 "runs_version": runs_version,
-                "has_runs": has_runs,
                 "has_live": False,
             }
         return {
@@ -236,7 +234,6 @@ class Live:
             "progress": snapshot.progress,
             "pictures": self._addresses(snapshot),
             "runs_version": runs_version,
-            "has_runs": has_runs,
             "has_live": snapshot.networks is not None,
         }
 
@@ -253,9 +250,10 @@ class Live:
         active = self._studio.active_runs()
         line = [now.run for now in active if now.status is Status.WAITING]
         place = line.index(snapshot.run) + 1 if snapshot.run in line else 1
-        seconds = seconds_until_seat(active, place)
-        about = clock(seconds) if seconds is not None else "?"
-        return say("waiting", language, run=snapshot.run, place=place, about=about)
+        seconds = seconds_until_seat(active, place, 60 * self._studio.settings.minutes_per_run)
+        if seconds is None:
+            return say("waiting_unknown", language, run=snapshot.run, place=place)
+        return say("waiting", language, run=snapshot.run, place=place, about=clock(seconds))
 
     def _addresses(self, snapshot: Snapshot) -> dict[str, str]:
         addresses = {}

@@ -5,11 +5,12 @@ from typing import Any
 import gradio as gr
 
 from gan.studio import LIVE, Studio
-from gan.ui import sample_tab, timeline_tab, train_tab
+from gan.ui import run_list, sample_tab, timeline_tab, train_tab
+from gan.ui.desk import Desk
 from gan.ui.endpoints import add_endpoints
 from gan.ui.live import PictureStore
 from gan.ui.parts import label
-from gan.ui.reception import Guest, Reception, spoken
+from gan.ui.reception import QUIET, Guest, Reception, spoken
 from gan.ui.text import in_both, language_of, say
 
 _CACHE = (3600, 3600)  # seconds: how often uploads and /sample pictures are looked at, and how long they live
@@ -21,14 +22,8 @@ _HEADER = f"""<header class="gan-header">
  lang="en">{say("language_name", "en")}</a>|<a
  href="?lang=zh" hreflang="zh" lang="zh">{say("language_name", "zh")}</a></nav></header>"""
 
-_QUIET: dict[str, Any] = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_limit": None,
-}
 
-
-def build_page(studio: Studio, reception: Reception, pictures: PictureStore) -> gr.Blocks:
+def build_page(studio: Studio, reception: Reception, pictures: PictureStore, desk: Desk) -> gr.Blocks:
     """The whole page over one Studio, with its endpoints; layout and events only."""
     with gr.Blocks(title=say("title", "en"), analytics_enabled=False, delete_cache=_CACHE) as page:
         reception.add_inputs()
@@ -44,7 +39,7 @@ def build_page(studio: Studio, reception: Reception, pictures: PictureStore) -> 
                 sampling = sample_tab.build(studio, pictures, reception)
             with gr.Tab(label("tab_timeline"), id="timeline", elem_id="tab-timeline") as past_tab:
                 past = timeline_tab.build()
-        add_endpoints(studio, reception)
+        add_endpoints(studio, reception, desk)
         timeline_tab.show_on(past_tab, past)
         tab.select(None, js=sample_tab.DRAW_SOON)
         _connect(page, studio, reception, welcomed, train, sampling, past)
@@ -63,7 +58,7 @@ def _add_presenter(reception: Reception, welcomed: gr.JSON) -> None:
         return spoken(lambda: (reception.present(key, token, request), ""), language_of(language))
 
     for event in (enter.click, key.submit):
-        event(present, [key, *reception.inputs], [welcomed, key], js=Reception.ASKING, **_QUIET)
+        event(present, [key, *reception.inputs], [welcomed, key], js=Reception.ASKING, **QUIET)
 
 
 def _connect(
@@ -77,30 +72,25 @@ def _connect(
 ) -> None:
     def refresh(chosen_run: str | None, chosen_source: str, chosen_past: str | None, guest: Guest) -> Any:
         return (
-            train_tab.run_choices(studio, chosen_run, guest),
+            run_list.run_choices(studio, chosen_run, guest),
             sample_tab.source_choices(studio, chosen_source, guest),
             timeline_tab.timeline_choices(studio, chosen_past, guest),
-            train_tab.download_links(studio, chosen_run, guest),
+            *run_list.about(studio, chosen_run, guest),
         )
 
-    lists = [train.runs, sampling.source, past.run]
-    outputs = [*lists, train.links]
-    train.status.runs_changed(
-        reception.speaking(refresh), [*lists, *reception.inputs], outputs, js=Reception.ASKING, **_QUIET
-    )
+    lists = [train.runs.list, sampling.source, past.run]
+    outputs = [*lists, train.runs.links, train.runs.rights]
+    reception.connect(train.status.runs_changed, refresh, lists, outputs)
+
+    # Whoever has not chosen what to sample wants to see what has just begun to write.
+    train.status.digits_began(None, sampling.source, sampling.source, js=sample_tab.LIVE_UNLESS_CHOSEN)
 
     def turn_to(run: str, guest: Guest) -> Any:
         """Whoever starts a run wants to see its digits."""
         return LIVE, timeline_tab.timeline_choices(studio, None, guest, choose=run)
 
     for started in train.started:
-        started.success(
-            reception.speaking(turn_to),
-            [train.runs, *reception.inputs],
-            [sampling.source, past.run],
-            js=Reception.ASKING,
-            **_QUIET,
-        )
+        reception.connect(started.success, turn_to, [train.runs.list], [sampling.source, past.run])
 
     def arrive(
         run: Any, source: Any, shown: Any, watching: str, token: str, language: str, request: gr.Request
@@ -112,6 +102,6 @@ def _connect(
 
         return spoken(work, language_of(language))
 
-    page.load(arrive, [*lists, *reception.inputs], [welcomed, *outputs], js=Reception.ASKING, **_QUIET).then(
+    page.load(arrive, [*lists, *reception.inputs], [welcomed, *outputs], js=Reception.ASKING, **QUIET).then(
         None, sampling.inputs, js=sample_tab.DRAW
     )

@@ -29,7 +29,12 @@ def unchecked(component: Any) -> Any:
     forgotten, and a slider's value with its ends, also when its box is empty. (A subclass would be served as
     a custom component, with a frontend of its own.)
     """
-    component.preprocess = lambda payload: payload
+
+    def preprocess(payload: Any) -> Any:
+        plain = payload is None or isinstance(payload, str | int | float)
+        return payload if plain else str(payload)  # no page sends anything else, and no choice looks like it
+
+    component.preprocess = preprocess
     return component
 
 

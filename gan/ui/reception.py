@@ -1,7 +1,7 @@
 """Receives every request of the page: who asks, how often, and in which language to answer."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,13 @@ log = logging.getLogger(__name__)
 RATES = {
     "call": "30 per second",  # by visitor: clicks, and drawings while a slider is dragged
     "token": "300 per minute",  # by address: new visitors
-    "key": "5 per minute",  # by visitor: presenter keys that are tried
-    "key at one address": "20 per minute",
+    "wrong key": "5 per minute",  # by visitor
+    "wrong key at one address": "100 per minute",
 }
 _UNKNOWN_ADDRESS = "unknown"
+
+# How the events of the page behave: unlike gan/ui/endpoints.py they are nobody else's to call.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Reception:
     ASKING = "(...inputs) => [...inputs.slice(0, -3), ...window.ganGuest()]"
 
     def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+        self._settings, self._access = studio.settings, studio.access
         self._rates = RateLimits(RATES)
         self.inputs: list[gr.Textbox] = []
 
@@ -58,15 +61,19 @@ class Reception:
         Raises:
             RunError: this server does not know the token, or its owner asks too often.
         """
-        visitor = self._studio.visitor(token or "")
-        if self._studio.settings.shared:
+        visitor = self._access.visitor(token or "")
+        if self._settings.shared:
             self._rates.count("call", visitor.id)
         return Guest(visitor, language_of(language), watching or "")
 
-    def speaking(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """A Gradio handler whose last argument is the Guest: what goes wrong becomes a sentence.
+    def connect(
+        self, event: Any, handler: Callable[..., Any], inputs: Sequence[Any] = (), outputs: Any = None,
+        js: str = ASKING, **options: Any,
+    ) -> Any:  # fmt: skip
+        """Connect an event of the page to a handler whose last argument is the Guest.
 
-        Raising gr.Error leaves every output as it is, so nothing that was typed is lost.
+        What goes wrong in it becomes a sentence: raising gr.Error leaves every output as it is, so nothing
+        that was typed is lost.
         """
 
         def speak(*arguments: Any) -> Any:
@@ -75,12 +82,21 @@ class Reception:
 
         # Gradio names endpoints after functions, and the plain names are those of gan/ui/endpoints.py.
         speak.__name__ = f"page_{handler.__name__}"
-        return speak
+        return event(speak, [*inputs, *self.inputs], outputs, js=js, **{**QUIET, **options})
+
+    def command(
+        self, event: Any, handler: Callable[..., Any], inputs: Sequence[Any] = (), outputs: Any = None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
+        """As `connect`, for what changes a run: the page looks at it at once instead of at its next poll."""
+        connected = self.connect(event, handler, inputs, outputs, **options)
+        connected.then(None, js="() => window.ganAsk && window.ganAsk()")
+        return connected
 
     def new_token(self, request: gr.Request | None) -> str:
         """A token for a stranger. Raises RunError: too many new visitors from one address."""
         self._rates.count("token", _address(request))
-        return self._studio.visitors.new_token()
+        return self._access.visitors.new_token()
 
     def welcome(self, token: str, request: gr.Request | None) -> dict[str, Any]:
         """What the page must know of its visitor: a token (a new one for a stranger) and what they may do.
@@ -89,17 +105,17 @@ class Reception:
             RunError: too many new visitors from one address.
         """
         try:
-            visitor = self._studio.visitor(token or "")
+            visitor = self._access.visitor(token or "")
         except RunError:
             token = self.new_token(request)
-            visitor = self._studio.visitor(token)
+            visitor = self._access.visitor(token)
         return {
-            "token": token if self._studio.settings.shared else "",
+            "token": token if self._settings.shared else "",
             "id": visitor.id,
-            "shared": self._studio.settings.shared,
-            "presenter": bool(self._studio.settings.presenter_key) and visitor.presenter,
-            "presented": bool(self._studio.settings.presenter_key),
-            "may_train": self._studio.may_train(visitor),
+            "shared": self._settings.shared,
+            "presenter": bool(self._settings.presenter_key) and visitor.presenter,
+            "presented": bool(self._settings.presenter_key),
+            "may_train": self._access.may_train(visitor),
         }
 
     def present(self, key: str, guest_token: str, request: gr.Request | None) -> dict[str, Any]:
@@ -108,13 +124,18 @@ class Reception:
         Raises:
             RunError: the key is wrong, or was so too often.
         """
-        address = _address(request)
-        self._rates.count("key", self._studio.visitor(guest_token).id)
-        self._rates.count("key at one address", address)
+        tries = {
+            "wrong key": self._access.visitor(guest_token).id,
+            "wrong key at one address": _address(request),
+        }
+        for limit, whose in tries.items():
+            self._rates.check(limit, whose)
         try:
-            return self.welcome(self._studio.visitors.presenter_token(guest_token, key), request)
+            return self.welcome(self._access.visitors.presenter_token(guest_token, key), request)
         except RunError:
-            log.warning("a wrong presenter key from %s", address)
+            for limit, whose in tries.items():
+                self._rates.count(limit, whose)
+            log.warning("a wrong presenter key from %s", _address(request))
             raise
 
 

@@ -4,26 +4,26 @@ Rendering runs in Starlette's thread pool (plain `def`); the token, which only r
 the event loop.
 """
 
+import asyncio
 import logging
 import re
 import time
 from functools import partial
-from urllib.parse import quote
 
 import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gan import __version__, plots
+from gan import __version__
 from gan.config import allowed_values
 from gan.errors import GanError
 from gan.snapshot import Status
 from gan.studio import Studio
-from gan.timeline import draw
 from gan.ui import sample_tab
 from gan.ui.desk import Desk
 from gan.ui.downloads import FRESH, attachment, download, png
+from gan.ui.films import Films
 from gan.ui.live import BASE, GRID_COLUMNS, GRID_DIGITS, SHOWCASE, Live, PictureStore
 from gan.ui.reception import Reception
 from gan.ui.text import language_of, say_error
@@ -35,9 +35,11 @@ TOKEN_HEADER = "X-Gan-Visitor"
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
-def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureStore) -> list[Route]:
+def routes(
+    studio: Studio, reception: Reception, live: Live, pictures: PictureStore, desk: Desk
+) -> list[Route]:
     """The routes to hand to Gradio's app."""
-    started, desk = time.monotonic(), Desk()
+    started, films = time.monotonic(), Films(studio, pictures)
 
     async def token(request: Request) -> Response:
         asked = request.query_params
@@ -52,7 +54,8 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
                 asked.get("watching", ""), request.headers.get(TOKEN_HEADER, ""), language
             )
             work = partial(sample_tab.shown, studio, pictures, asked, guest)
-            return JSONResponse(await desk.draw(guest.visitor.id, work), headers=FRESH)
+            drawn = await asyncio.wrap_future(desk.draw(guest.visitor.id, work))
+            return JSONResponse(drawn, headers=FRESH)
         except GanError as error:
             log.info("refused: %s", error)
             status = 429 if error.key == "too-many-requests" else 400
@@ -101,7 +104,7 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
 
     def timeline(request: Request) -> Response:
         try:
-            film = _film(studio, pictures, request.path_params["run"])
+            film = films.of(request.path_params["run"])
         except GanError as error:
             return PlainTextResponse(str(error), 404, FRESH)
         return JSONResponse(film, headers=FRESH) if film else PlainTextResponse("", 404, FRESH)
@@ -128,23 +131,3 @@ def routes(studio: Studio, reception: Reception, live: Live, pictures: PictureSt
         Route(f"/{BASE}/run/{{run}}/timeline/{{step}}.png", moment),
         Route(f"/{BASE}/run/{{run}}/{{file}}", download_of),
     ]
-
-
-def _film(studio: Studio, pictures: PictureStore, run: str) -> dict[str, object] | None:
-    """What gan/ui/timeline.js needs: the moments, the present one last, and the plot with its edges."""
-    past = studio.past(run)
-    curves, steps = past.curves, [step for step in past.timeline.steps() if step < past.steps]
-    if not steps or not len(curves):
-        return None
-    folder = f"{BASE}/run/{quote(run)}"
-    left, right = plots.PLOT_EDGES
-    moments = [(step, f"{folder}/timeline/{step}.png?v={past.timeline.version}") for step in steps]
-    return {
-        "run": run,
-        "moments": [*moments, (past.steps, pictures.put(draw(studio.networks(run))))],
-        "last": float(curves.steps[-1]),
-        "plot": pictures.put(plots.loss_plot_png(curves)),
-        "left": left,
-        "right": right,
-        "gif": f"{folder}/timeline.gif",
-    }

@@ -18,8 +18,8 @@ from gan.ui import closeup
 from gan.ui.live import PictureStore
 from gan.ui.parts import label, number, unchecked
 from gan.ui.reception import Guest, Reception
+from gan.ui.run_list import run_line
 from gan.ui.text import in_both, say
-from gan.ui.train_tab import run_line
 
 COUNTS = Range(1, 256)
 _MOST_SCORED = 64
@@ -30,6 +30,8 @@ _COLUMNS_OF_MANY = 16
 _SLIDER_END = 100  # a pixel of the slider is about a third of a seed
 # gan/ui/sample.js asks the server for the picture, with the values of SampleTab.inputs.
 DRAW = "(...controls) => window.ganDraw(controls)"
+_NOTE_CHOICE = "() => { window.ganSourceChosen = true; }"
+LIVE_UNLESS_CHOSEN = f"(source) => window.ganSourceChosen ? source : '{LIVE}'"
 DRAW_SOON = "() => setTimeout(() => window.ganDraw(), 50)"
 
 
@@ -164,6 +166,7 @@ def build(studio: Studio, pictures: PictureStore, reception: Reception) -> Sampl
     inputs = [*controls.inputs, controls.follow]
     for control in inputs:
         control.change(None, inputs, js=DRAW)
+    controls.source.input(None, js=_NOTE_CHOICE)
     controls.lucky.click(None, None, controls.seed, js=f"() => Math.floor({_SLIDER_END} * Math.random())")
     _connect_closeup(studio, pictures, reception, grid, near, controls.inputs)
     return SampleTab(controls.source, inputs)
@@ -227,7 +230,6 @@ def _connect_closeup(
     controls: list[Any],
 ) -> None:
     index, picked = gr.Number(visible=False), gr.State(None)
-    inputs = [*controls, *reception.inputs]
 
     def pick(
         index: float, source: str, seed: Any, count: Any, truncation: Any, weights: str, digit: str,
@@ -245,23 +247,15 @@ def _connect_closeup(
             return gr.skip()
         return closeup.html(closeup.with_features(found), pictures, guest.language)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    grid.picked(
-        reception.speaking(pick),
-        [index, *inputs],
+    picking = reception.connect(
+        grid.picked,
+        pick,
+        [index, *controls],
         [picked, near],
         js="(_, ...rest) => [window.ganPicked, ...rest.slice(0, -3), ...window.ganGuest()]",
         concurrency_limit=2,
-        concurrency_id="draw",
-        **quiet,
-    ).success(
-        reception.speaking(compare),
-        [picked, *reception.inputs],
-        near,
-        js=Reception.ASKING,
-        concurrency_limit=1,
-        **quiet,
     )
+    reception.connect(picking.success, compare, [picked], near, concurrency_limit=1)
 
 
 def source_choices(studio: Studio, chosen: str, guest: Guest) -> Any:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gan.config import ServerSettings
 from gan.errors import RunError
 from gan.studio import Studio
+from gan.ui.desk import Desk
 from gan.ui.live import Live, PictureStore
 from gan.ui.page import build_page
 from gan.ui.parts import I18N
@@ -92,13 +93,13 @@ def free_port(settings: ServerSettings) -> int:
 
 def serve(studio: Studio, port: int) -> gr.Blocks:
     """Launch the page in background threads; `page.local_url` is its address."""
-    pictures, reception = PictureStore(), Reception(studio)
-    page = build_page(studio, reception, pictures)
+    pictures, reception, desk = PictureStore(), Reception(studio), Desk()
+    page = build_page(studio, reception, pictures, desk)
     options: dict[str, Any] = {
         "server_name": studio.settings.host,
         "server_port": port,
         "app_kwargs": {
-            "routes": routes(studio, reception, Live(studio), pictures),
+            "routes": routes(studio, reception, Live(studio), pictures, desk),
             "middleware": [Middleware(PageHead)],
         },
         "theme": gr.themes.Default(

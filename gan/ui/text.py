@@ -110,10 +110,6 @@ TEXT = {
         "Press Start. G will begin with noise and learn from D's verdicts.",
         "请按“开始”。G 从噪声出发,从 D 的判断中学习。",
     ),
-    "idle_saved": (
-        "Press Start for a new run, or choose a saved one and press Resume.",
-        "按“开始”新建训练,或选择已保存的训练并按“继续”。",
-    ),
     "preparing": (
         "Preparing {run}: loading digits, measuring speed …",
         "正在准备 {run}:读取数字、测量速度……",
@@ -122,6 +118,10 @@ TEXT = {
     "waiting": (
         "{run} waits in line: place {place}, about {about} until it trains",
         "{run} 正在排队:第 {place} 位,约 {about} 后开始",
+    ),
+    "waiting_unknown": (
+        "{run} waits in line: place {place}; the runs before it do not train now",
+        "{run} 正在排队:第 {place} 位;前面的训练目前没有在进行",
     ),
     "somebody_elses": (
         "You watch {run}, which is somebody else's.",
@@ -323,6 +323,7 @@ ERRORS_ZH = {
     "time-is-up": "{run!r} 已训练 {minutes} 分钟,达到了这里的上限。它已保存,可以继续。",
     "paused-too-long": "{run!r} 暂停超过 {minutes} 分钟,而其他人在等待。它已保存,可以继续。",
     "disk-full": "此服务器上的训练已占用 {used} MB,上限为 {allowed} MB。请先删除一个。",
+    "disk-share": "你的训练已占用 {used} MB,每位访客最多 {allowed} MB。请先删除一个。",
     "unknown-visitor": "服务器不认识你。请重新加载页面;程序可通过 /visitor 获取令牌。",
     "not-yours": "{run!r} 是别人的。你可以观看并从中生成。",
     "presenter-only": "这里只有演示者可以训练。你可以观看和生成。",

@@ -10,8 +10,8 @@ import gradio as gr
 from gan.studio import Studio
 from gan.ui.parts import label, panel, unchecked
 from gan.ui.reception import Guest
+from gan.ui.run_list import run_line
 from gan.ui.text import LANGUAGES, in_both, say
-from gan.ui.train_tab import run_line
 
 _SHOW = "(run) => window.ganTimelineSoon && window.ganTimelineSoon(run)"
 

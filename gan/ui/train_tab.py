@@ -9,13 +9,13 @@ import gradio as gr
 
 from gan.config import DEFAULT_RECIPE, DEFAULT_SECONDS, RECIPES, Choice, RunConfig, allowed_values, recipe
 from gan.diagnosis import diagnose
-from gan.judge import report
 from gan.snapshot import Status
-from gan.studio import Listed, Studio
-from gan.ui.downloads import DOWNLOADS, download_address
+from gan.studio import Studio
+from gan.ui import run_list
 from gan.ui.live import GRID_COLUMNS, SHOWCASE_ADDRESS, real_address
-from gan.ui.parts import label, number, panel, unchecked
-from gan.ui.reception import Guest, Reception
+from gan.ui.parts import label, number, panel
+from gan.ui.reception import QUIET, Guest, Reception
+from gan.ui.run_list import RunList
 from gan.ui.text import in_both, say
 
 _SETTINGS = (
@@ -23,7 +23,6 @@ _SETTINGS = (
     "lr_g", "lr_d", "beta1", "beta2", "ema", "seed",
 )  # fmt: skip
 _EXPLAINED = ("decay", "ema", "label_smoothing", "r1")  # by more than their range
-_ASK = "() => window.ganAsk && window.ganAsk()"  # look at once instead of at the next poll
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class TrainTab:
     """What the rest of the page connects to."""
 
     status: gr.HTML  # fires runs_changed
-    runs: gr.Radio
-    links: gr.HTML
+    runs: RunList
     started: list[Any]  # the events after which a new run trains; .success connects to them
 
 
@@ -46,7 +44,7 @@ def build(studio: Studio, reception: Reception) -> TrainTab:
             form = _form()
             buttons = _buttons()
             suggestion = gr.Button(" ", size="sm", elem_id="train-suggestion")  # live.js says what it does
-            runs = _runs()
+            runs = run_list.build()
         with gr.Column(elem_id="train-digits"):
             gr.HTML(_grid_html(), elem_id="train-grid")
             gr.HTML(_real_html(), elem_id="train-real")
@@ -56,7 +54,7 @@ def build(studio: Studio, reception: Reception) -> TrainTab:
             gr.HTML(_plot_html("score"), elem_id="train-score-plot")
             gr.HTML(_plot_html("quality", "quality_note"), elem_id="train-quality-plot")
     started = _connect(studio, reception, form, buttons, runs, suggestion)
-    return TrainTab(status, runs.list, runs.links, started)
+    return TrainTab(status, runs, started)
 
 
 # -- layout --------------------------------------------------------------------------------------------------
@@ -201,139 +199,6 @@ def _image(address: str, alt: str) -> str:
     return f'<img src="{address}" alt="{escape(say(alt, "en"))}">'
 
 
-# -- saved runs ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Runs:
-    list: gr.Radio
-    links: gr.HTML
-    new_name: gr.Textbox
-    rename: gr.Button
-    delete: gr.Button
-    question: gr.Column
-    asked: gr.State  # the run that the question names
-    question_text: gr.Markdown
-    delete_yes: gr.Button
-    delete_no: gr.Button
-    from_weights: gr.Button
-    upload: gr.UploadButton
-
-
-def _runs() -> _Runs:
-    listed = unchecked(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
-    links = gr.HTML("", elem_id="train-downloads")
-    with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):
-        with gr.Column():
-            new_name = gr.Textbox(label=label("new_name"), max_length=80, elem_id="train-new-name")
-            with gr.Row():
-                rename = gr.Button(label("rename"), size="sm", min_width=80, elem_id="train-rename")
-                delete = gr.Button(label("delete"), size="sm", min_width=80, elem_id="train-delete")
-            with gr.Column(visible=False, elem_id="train-delete-question") as question:
-                question_text, asked = gr.Markdown(""), gr.State("")
-                with gr.Row():
-                    delete_yes = gr.Button(
-                        label("delete_yes"),
-                        variant="stop",
-                        size="sm",
-                        min_width=80,
-                        elem_id="train-delete-yes",
-                    )
-                    delete_no = gr.Button(
-                        label("delete_no"), size="sm", min_width=80, elem_id="train-delete-no"
-                    )
-            from_weights = gr.Button(label("from_weights"), size="sm", elem_id="train-from-weights")
-        upload = gr.UploadButton(
-            label("upload"), file_types=[".safetensors"], size="sm", elem_id="train-upload"
-        )
-    return _Runs(
-        listed,
-        links,
-        new_name,
-        rename,
-        delete,
-        question,
-        asked,
-        question_text,
-        delete_yes,
-        delete_no,
-        from_weights,
-        upload,
-    )
-
-
-def run_line(run: Listed, guest: Guest, shared: bool) -> str:
-    """A run as one line of the list."""
-    language = guest.language
-    summary = run.saved.summary if run.saved else None
-    if run.active:
-        line = say("run_line_active", language, name=run.name, status=_status_word(run, language))
-    elif run.saved is None:
-        line = run.name
-    elif run.saved.bundled:
-        line = say("run_line_bundled", language, name=run.name)
-    elif summary is None:
-        line = say("run_line_broken", language, name=run.name)
-    else:
-        percent = round(100 * summary.progress)
-        line = say(
-            "run_line",
-            language,
-            name=run.name,
-            recipe=summary.config.recipe,
-            steps=summary.steps,
-            percent=percent,
-        )
-        if summary.kind == "slim":
-            line = say("run_line_slim", language, line=line)
-    if shared and run.owner == guest.visitor.id:
-        line = say("run_line_yours", language, line=line)
-    return line
-
-
-def _status_word(run: Listed, language: str) -> str:
-    waits = run.snapshot is not None and run.snapshot.status is Status.WAITING
-    return say("run_waits" if waits else "run_live", language)
-
-
-def run_choices(studio: Studio, chosen: str | None, guest: Guest, choose: str | None = None) -> Any:
-    """An update of the list of runs; it changes the choice only to `choose`, or where the choice is gone."""
-    runs = studio.runs()
-    names = [run.name for run in runs]
-    choices = [(run_line(run, guest, studio.settings.shared), run.name) for run in runs]
-    if choose is None and chosen in names:
-        return gr.Radio(choices=choices)  # without a value, which a click may have changed meanwhile
-    own = [run.name for run in runs if run.active and studio.owns(guest.visitor, run.owner)]
-    return gr.Radio(choices=choices, value=next(iter([choose] if choose else own + names), None))
-
-
-def download_links(studio: Studio, run: str | None, guest: Guest) -> str:
-    """HTML links to everything that can be downloaded of a saved run."""
-    language = guest.language
-    saved = next((listed.saved for listed in studio.runs() if listed.name == run), None)
-    if run is None or saved is None or saved.summary is None:
-        return ""
-    words = {
-        "checkpoint.safetensors": say("download_checkpoint", language),
-        "losses.png": say("download_losses", language),
-        "scores.png": say("download_scores", language),
-        "quality.png": say("download_quality", language),
-        "timeline.gif": say("download_film", language),
-    }
-    there = {
-        "loss.txt": saved.summary.kind == "full" and saved.summary.epochs >= 1,
-        "history.csv": saved.summary.kind == "full",
-        "quality.png": saved.summary.config.dataset == report.DATASET,
-        "timeline.gif": bool(studio.timeline(run).steps()),
-    }
-    files = [file for file in DOWNLOADS if there.get(file, True)]
-    links = "".join(
-        f'<a href="{download_address(run, file)}" download>{escape(words.get(file, file))}</a>'
-        for file in files
-    )
-    return f'<p class="gan-links"><span>{escape(say("downloads", language, name=run))}</span>{links}</p>'
-
-
 # -- events --------------------------------------------------------------------------------------------------
 
 
@@ -348,133 +213,82 @@ def config_of(values: tuple[Any, ...]) -> RunConfig:
     return recipe(chosen).with_changes(dataset=dataset, length=number(length), unit=unit, **changes)
 
 
-def _connect(
-    studio: Studio, reception: Reception, form: _Form, buttons: _Buttons, runs: _Runs, suggestion: gr.Button
-) -> list[Any]:
-    def start_run(chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
+class _Commands:
+    """What the buttons do. Every command is for the run that the guest watches."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def start(self, chosen: Any, dataset: Any, length: Any, unit: Any, name: Any, *rest: Any) -> Any:
         *settings, guest = rest
-        run = studio.start(config_of((chosen, dataset, length, unit, *settings)), name or "", guest.visitor)
-        return run_choices(studio, None, guest, choose=run)
+        config = config_of((chosen, dataset, length, unit, *settings))
+        run = self._studio.start(config, name or "", guest.visitor)
+        return run_list.run_choices(self._studio, None, guest, choose=run)
 
-    def resume_run(chosen: str | None, length: Any, unit: str, guest: Guest) -> Any:
-        now = studio.watched(guest.watching, guest.visitor)
-        goes_on = now is not None and now.status is Status.PAUSED and studio.owns(guest.visitor, now.owner)
-        run = now.run if now is not None and goes_on else _chosen(chosen, guest)
-        more = RunConfig(length=number(length), unit=unit)
-        studio.resume(run, more.length, more.unit, guest.visitor)
-        return run_choices(studio, None, guest, choose=run)
-
-    def from_weights(chosen: str | None, length: Any, unit: str, name: str, guest: Guest) -> Any:
-        source = _chosen(chosen, guest)
-        run = studio.start_from_weights(source, number(length), unit, name or "", guest.visitor)
-        return run_choices(studio, None, guest, choose=run)
-
-    def fill(chosen: str) -> list[Any]:
-        return [getattr(recipe(chosen), field) for field in _SETTINGS]
-
-    command: dict[str, Any] = {
-        "show_progress": "hidden",
-        "concurrency_limit": None,
-        "api_visibility": "private",
-    }
-
-    def on(button: Any, handler: Any, inputs: list[Any], outputs: Any = None) -> Any:
-        event = button.click(
-            reception.speaking(handler),
-            [*inputs, *reception.inputs],
-            outputs,
-            js=Reception.ASKING,
-            trigger_mode=modes.get(button, "once"),
-            **command,
+    def resume(self, chosen: str | None, length: Any, unit: str, guest: Guest) -> Any:
+        now = self._studio.watched(guest.watching, guest.visitor)
+        goes_on = (
+            now and now.status is Status.PAUSED and self._studio.access.may_change(guest.visitor, now.owner)
         )
-        event.then(None, js=_ASK)
-        return event
+        run = now.run if now and goes_on else run_list.chosen_run(chosen, guest)
+        more = RunConfig(length=number(length), unit=unit)
+        self._studio.resume(run, more.length, more.unit, guest.visitor)
+        return run_list.run_choices(self._studio, None, guest, choose=run)
 
-    modes = {buttons.step: "multiple"}  # every click is a step
+    def start_from_weights(self, chosen: str | None, length: Any, unit: str, name: str, guest: Guest) -> Any:
+        source = run_list.chosen_run(chosen, guest)
+        run = self._studio.start_from_weights(source, number(length), unit, name or "", guest.visitor)
+        return run_list.run_choices(self._studio, None, guest, choose=run)
 
-    def order(name: str) -> Any:
-        """A handler that gives the run being watched one of the Studio's orders."""
+    def pause(self, guest: Guest) -> None:
+        self._studio.pause(guest.watching, guest.visitor)
 
-        def give(guest: Guest) -> None:
-            getattr(studio, name)(guest.watching, guest.visitor)
+    def stop(self, guest: Guest) -> None:
+        self._studio.stop(guest.watching, guest.visitor)
 
-        return give
+    def step(self, guest: Guest) -> None:
+        self._studio.step(guest.watching, guest.visitor)
 
-    def save(guest: Guest) -> None:
-        studio.save(guest.watching, guest.visitor)
+    def save(self, guest: Guest) -> None:
+        self._studio.save(guest.watching, guest.visitor)
         gr.Info(say("save_note", guest.language), duration=3, title=say("save", guest.language))
 
-    def apply_rates(lr_g: Any, lr_d: Any, guest: Guest) -> None:
-        studio.set_learning_rates(number(lr_g), number(lr_d), guest.watching, guest.visitor)
+    def apply_rates(self, lr_g: Any, lr_d: Any, guest: Guest) -> None:
+        self._studio.set_learning_rates(number(lr_g), number(lr_d), guest.watching, guest.visitor)
         rates = say("rates_note", guest.language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
         gr.Info(rates, duration=4, title=say("settings", guest.language))
 
-    def apply_suggestion(guest: Guest) -> Any:
-        now = studio.watched(guest.watching, guest.visitor)
+    def apply_suggestion(self, guest: Guest) -> Any:
+        now = self._studio.watched(guest.watching, guest.visitor)
         found = diagnose(now.config, now.history, now.looks) if now else None
         if found is None or found.suggestion is None:  # the run has recovered by itself
             return gr.skip(), gr.skip()
-        apply_rates(*found.suggestion, guest)
+        self.apply_rates(*found.suggestion, guest)
         return found.suggestion
 
+
+def _fill(chosen: str) -> list[Any]:
+    """The recipe's settings, for the form."""
+    return [getattr(recipe(chosen), field) for field in _SETTINGS]
+
+
+def _connect(
+    studio: Studio, reception: Reception, form: _Form, buttons: _Buttons, runs: RunList, suggestion: gr.Button
+) -> list[Any]:
+    do, on = _Commands(studio), reception.command
     lr_g, lr_d = (form.settings[_SETTINGS.index(name)] for name in ("lr_g", "lr_d"))
+    weights = [runs.list, form.length, form.unit, form.name]
     started = [
-        on(buttons.start, start_run, form.inputs, runs.list),
-        on(runs.from_weights, from_weights, [runs.list, form.length, form.unit, form.name], runs.list),
-        on(buttons.resume, resume_run, [runs.list, form.length, form.unit], runs.list),
+        on(buttons.start.click, do.start, form.inputs, runs.list),
+        on(runs.from_weights.click, do.start_from_weights, weights, runs.list),
+        on(buttons.resume.click, do.resume, [runs.list, form.length, form.unit], runs.list),
     ]
-    on(buttons.pause, order("pause"), [])
-    on(buttons.stop, order("stop"), [])
-    on(buttons.step, order("step"), [])
-    on(buttons.save, save, [])
-    on(form.apply_rates, apply_rates, [lr_g, lr_d])
-    on(suggestion, apply_suggestion, [], [lr_g, lr_d])
-    form.recipe.input(fill, form.recipe, form.settings, **command)
-    _connect_runs(studio, reception, runs, command, on)
+    on(buttons.pause.click, do.pause)
+    on(buttons.stop.click, do.stop)
+    on(buttons.step.click, do.step, trigger_mode="multiple")  # every click is a step
+    on(buttons.save.click, do.save)
+    on(form.apply_rates.click, do.apply_rates, [lr_g, lr_d])
+    on(suggestion.click, do.apply_suggestion, [], [lr_g, lr_d])
+    form.recipe.input(_fill, form.recipe, form.settings, **QUIET)
+    run_list.connect(studio, reception, runs)
     return started
-
-
-def _connect_runs(studio: Studio, reception: Reception, runs: _Runs, command: Any, on: Any) -> None:
-    def rename(chosen: str | None, new_name: str, guest: Guest) -> Any:
-        name = studio.rename(_chosen(chosen, guest), new_name, guest.visitor)
-        return run_choices(studio, None, guest, choose=name), ""
-
-    def ask(chosen: str | None, guest: Guest) -> Any:
-        name = _chosen(chosen, guest)
-        return gr.Column(visible=True), say("delete_question", guest.language, name=f"**{name}**"), name
-
-    def delete(asked: str, guest: Guest) -> Any:
-        studio.delete(asked, guest.visitor)
-        return gr.Column(visible=False), run_choices(studio, None, guest)
-
-    def upload(path: str, guest: Guest) -> Any:
-        name = studio.take_in(Path(path), visitor=guest.visitor)
-        return run_choices(studio, None, guest, choose=name)
-
-    on(runs.rename, rename, [runs.list, runs.new_name], [runs.list, runs.new_name])
-    on(runs.delete, ask, [runs.list], [runs.question, runs.question_text, runs.asked])
-    on(runs.delete_yes, delete, [runs.asked], [runs.question, runs.list])
-    on(runs.delete_no, lambda _: gr.Column(visible=False), [], runs.question)
-    runs.upload.upload(
-        reception.speaking(upload),
-        [runs.upload, *reception.inputs],
-        runs.list,
-        js=Reception.ASKING,
-        **command,
-    ).then(None, js=_ASK)
-    # Which run is looked at is the page's own affair; its downloads are the server's.
-    runs.list.change(None, runs.list, js="(run) => window.ganChoose(run)")
-    runs.list.change(
-        reception.speaking(lambda chosen, guest: download_links(studio, chosen, guest)),
-        [runs.list, *reception.inputs],
-        runs.links,
-        js=Reception.ASKING,
-        **command,
-    )
-
-
-def _chosen(name: str | None, guest: Guest) -> str:
-    if not name:
-        language = guest.language
-        raise gr.Error(say("choose_run", language), title=say("error_title", language), print_exception=False)
-    return name
