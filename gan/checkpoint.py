@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Summary:
     steps: int
     seconds: float
     epochs: float
+    looks: int = 0  # of the judge
 
     @property
     def progress(self) -> float:
@@ -148,9 +149,7 @@ def slim(checkpoint: Checkpoint) -> Checkpoint:
     tensors["history"] = torch.stack(columns, dim=1)
     tensors["looks"] = checkpoint.tensors["looks"]
     summary = checkpoint.summary
-    return Checkpoint(
-        Summary(summary.config, "slim", summary.steps, summary.seconds, summary.epochs), tensors
-    )
+    return Checkpoint(replace(summary, kind="slim"), tensors)
 
 
 def read_summary(path: Path) -> Summary:
@@ -224,7 +223,8 @@ def _summary(path: Path, file: Any) -> Summary:
         steps, seconds, epochs = int(metadata["steps"]), float(metadata["seconds"]), float(metadata["epochs"])
         if not all(0 <= counter <= _MOST_COUNTED for counter in (steps, seconds, epochs)):
             raise ValueError("its counters are out of range")
-        return Summary(RunConfig.from_dict(values), metadata["kind"], steps, seconds, epochs)
+        looks = file.get_slice("looks").get_shape()[0] if "looks" in file.keys() else 0  # noqa: SIM118
+        return Summary(RunConfig.from_dict(values), metadata["kind"], steps, seconds, epochs, looks)
     except (KeyError, ValueError, ConfigError) as error:
         reason = str(error) if isinstance(error, GanError) else reason_of(error)
         raise CheckpointError("checkpoint-unreadable", file=path.name, reason=reason.rstrip(".")) from error

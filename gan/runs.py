@@ -59,7 +59,7 @@ def checked_name(name: str) -> str:
 
 
 def summary_of(trainer: Trainer) -> Summary:
-    return Summary(trainer.config, "full", trainer.steps, trainer.seconds, trainer.epochs)
+    return Summary(trainer.config, "full", trainer.steps, trainer.seconds, trainer.epochs, len(trainer.looks))
 
 
 class RunStore:

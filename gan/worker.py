@@ -253,11 +253,13 @@ class Worker:
         torch.get_num_threads()  # pins the number: until a thread asks, another one's wish would win
         while (chosen := self._next()) is not None:
             held, seconds = chosen
-            began = time.monotonic()
+            began, first = time.monotonic(), held.used == 0.0
             over = held.seat.turn(began + seconds)
             held.used += time.monotonic() - began
             if over:
                 self._leave(held)
+            elif first:
+                self._on_changed()  # from now on it can be sampled
 
     def _next(self) -> tuple[_Held, float] | None:
         """Wait for a run that has something to do, and say for how long; None when all has ended."""

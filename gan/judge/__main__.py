@@ -1,9 +1,11 @@
 """python -m gan.judge: train the judge on the bundled MNIST and write its weights. About two minutes.
 
-Same PyTorch, machine and thread count: same weights. Only the training set is used; the accuracy on the test
-set is printed and decides nothing.
+Same PyTorch, machine and thread count: same weights; others need the digest that is printed in
+gan/judge/network.py.
+Only the training set is used; the accuracy on the test set is printed and decides nothing.
 """
 
+import hashlib
 import math
 import sys
 import time
@@ -14,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from gan.data import load_digits
-from gan.judge.network import WEIGHTS, JudgeNetwork, save_weights
+from gan.judge.network import WEIGHTS, WEIGHTS_SHA256, JudgeNetwork, save_weights
 
 EPOCHS = 12
 BATCH = 128
@@ -45,6 +47,8 @@ def main() -> int:
         accuracy = accuracy_of(network, test.images, test.labels)
         print(f"epoch {epoch + 1}: test accuracy {accuracy:.2%}, {time.perf_counter() - started:.0f} s")
     save_weights(network, WEIGHTS)
+    digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    print(f"{WEIGHTS.name}: {'as before' if digest == WEIGHTS_SHA256 else f'WEIGHTS_SHA256 is now {digest}'}")
     return 0
 
 

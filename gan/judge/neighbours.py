@@ -1,6 +1,6 @@
 """Is a generated digit a copy? The training digits nearest to it, in pixels and in the judge's features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
 
@@ -40,12 +40,41 @@ class _Space:
 
     @classmethod
     def of(cls, gallery: Tensor, test: NDArray[np.float32]) -> "_Space":
-        _, distances = nearest(test, gallery, 1)
-        return cls(gallery, float(np.median(distances)))
+        space = cls(gallery, 0.0)
+        return replace(space, usual=space.median(test))
+
+    def median(self, points: NDArray[np.float32]) -> float:
+        """Median distance of points (N, F) to their nearest neighbours."""
+        return float(np.median(nearest(points, self.gallery, 1)[1]))
 
     def neighbours(self, point: NDArray[np.float32]) -> Neighbours:
         positions, distances = nearest(point, self.gallery, COUNT)
         return Neighbours(real_digits(train=True)[positions[0]], float(distances[0, 0]), self.usual)
+
+
+@dataclass(frozen=True)
+class Originality:
+    """Median distances of generated digits to their nearest training digits, and those of real test digits.
+
+    Far below the usual ones the generator repeats what it has seen.
+    """
+
+    pixels: float  # Euclidean, pixels ranging from 0 to 1
+    usual_pixels: float
+    features: float
+    usual_features: float
+
+
+def originality(images: Images) -> Originality:
+    """How near the first few hundred of `images` uint8 (N, 28, 28) are to training digits."""
+    asked = images[:_ASKED]
+    pixels, features = _pixel_space(), _feature_space()
+    return Originality(
+        pixels.median(asked.reshape(len(asked), -1).astype(np.float32)) / 255,
+        pixels.usual / 255,
+        features.median(judge(asked)[0]),
+        features.usual,
+    )
 
 
 def in_pixels(image: Images) -> Neighbours:

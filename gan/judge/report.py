@@ -125,11 +125,6 @@ def look(networks: Networks, seed: float = 0) -> Quality:
     )
 
 
-def evaluate(networks: Networks, seed: float = 0) -> Report:
-    """The whole report on FULL_COUNT digits of one seed; takes about ten seconds on two cores."""
-    return evaluate_images(sample(networks, SampleRequest(seed, FULL_COUNT)))
-
-
 def evaluate_images(images: Images) -> Report:
     """The whole report on images uint8 (N, 28, 28)."""
     features, probabilities = judge(images)

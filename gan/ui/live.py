@@ -327,6 +327,11 @@ def facts(snapshot: Snapshot, language: str, sharing: int = 1) -> list[tuple[str
     rows.append((say("elapsed", language), clock(snapshot.seconds), False))
     if snapshot.seconds_left is not None and moving:
         rows.append((say("left", language), clock(snapshot.seconds_left * sharing), False))
+    if len(snapshot.looks):
+        distance, noise = (
+            float(snapshot.looks[-1, LOOK_COLUMNS.index(name)]) for name in ("distance", "noise")
+        )
+        rows.append((say("distance", language), f"{distance:.1f} ± {noise:.1f}", True))
     if sharing > 1:
         rows.append((say("sharing", language), str(sharing), False))
     return rows

@@ -80,7 +80,8 @@ def _connect(
 
     lists = [train.runs.list, sampling.source, past.run]
     outputs = [*lists, train.runs.links, train.runs.rights]
-    reception.connect(train.status.runs_changed, refresh, lists, outputs)
+    # The last change counts also where it comes while an earlier one is being fetched.
+    reception.connect(train.status.runs_changed, refresh, lists, outputs, trigger_mode="always_last")
 
     # Whoever has not chosen what to sample wants to see what has just begun to write.
     train.status.digits_began(None, sampling.source, sampling.source, js=sample_tab.LIVE_UNLESS_CHOSEN)

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from gan.judge import report
 from gan.snapshot import Status
 from gan.studio import Listed, Studio
 from gan.ui.downloads import DOWNLOADS, download_address
@@ -141,7 +140,7 @@ def download_links(studio: Studio, run: Listed | None, guest: Guest) -> str:
     there = {
         "loss.txt": summary.kind == "full" and summary.epochs >= 1,
         "history.csv": summary.kind == "full",
-        "quality.png": summary.config.dataset == report.DATASET,
+        "quality.png": summary.looks > 0,
         "timeline.gif": bool(studio.timeline(run.name).steps()),
     }
     files = [file for file in DOWNLOADS if there.get(file, True)]

@@ -128,6 +128,7 @@ TEXT = {
         "你正在观看 {run},它是别人的训练。",
     ),
     "back_to_own": ("Back to yours: {run}", "回到你的:{run}"),
+    "distance": ("Frechet distance", "Frechet 距离"),
     "sharing": ("runs take turns", "个训练轮流进行"),
     "paused": ("{run} is paused", "{run} 已暂停"),
     "stopped_unsaved": (
@@ -170,8 +171,8 @@ TEXT = {
     ),
     "quality_title": ("Frechet distance to real digits, by step", "与真实数字的 Frechet 距离(按步)"),
     "quality_note": (
-        "lower is better; the dotted line is what real digits get",
-        "越低越好;虚线是真实数字的水平",
+        "lower is better; the dotted line is what real digits get, the band is the noise",
+        "越低越好;虚线是真实数字的水平,色带表示噪声",
     ),
     "quality_empty": (
         "Every few seconds a judge, a small classifier, compares 500 generated digits with real ones.",
