@@ -24,11 +24,13 @@ import psutil
 
 from benchmarks.server import ROOT, Server, running_app
 from gan import checkpoint
+from gan.runs import BUNDLED, CHECKPOINT_NAME
 
 WATCHERS = 30
 RUNS = ("fast", "classic", "conditional", "dcgan", "fast", "classic", "conditional", "fast")
 MOST_MINUTES = 25.0
-_WARM_UP_SHARE = 0.5  # of the time, until the memory is as it will be
+_WARM_UP_SECONDS = 240.0  # until the memory is as it will be; half of the time, where that is less
+_GOOD = "fast-1-minute"  # the bundled run that is uploaded
 _BETWEEN_ACTIONS = 0.3
 _MOST_PREPARING = 180.0  # seconds until all runs have begun
 
@@ -68,6 +70,12 @@ class Visit:
         text = httpx.get(f"{self.base}/call/{endpoint}/{called.json()['event_id']}", timeout=60).text
         answer = json.loads(text.rsplit("data: ", 1)[1])
         return "event: complete" in text, answer[0] if isinstance(answer, list) else answer
+
+    def upload(self, content: bytes) -> tuple[bool, Any]:
+        """As the page does it: first the file, then what is to be done with it."""
+        path = httpx.post(f"{self.base}/upload", files={"files": ("x.safetensors", content)}).json()[0]
+        data = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        return self.call("page_upload", data, "", self.token, "en")
 
     def get(self, path: str) -> int:
         return httpx.get(f"{self.base}/gan/{path}", headers={"X-Gan-Visitor": self.token}).status_code
@@ -148,7 +156,11 @@ class Soak:
             ("start", ["fast", "../../etc", 60, "seconds", {}, visit.token]),
             ("start", ["fast", "x", -5, "seconds", {"lr_g": 9}, visit.token]),
             ("pause", ["absent", visit.token]),
-            ("sample", ["absent", 1, 64, 1, "best", "mixed"]),
+            ("sample", ["absent", 1, 64, 1, "best", "mixed", visit.token]),
+            ("sample", ["best", 1, 64, 1, "best", "mixed", ""]),
+            ("start", [5, ["x"], "long", {}, "lr_g", visit.token]),
+            ("pause", [{"run": 1}, visit.token]),
+            ("rates", ["high", None, 3, visit.token]),
         ):
             self._expect(not visit.call(endpoint, *data)[0], f"a wrong {endpoint} was done")
         for path in ("sample?seed=x", "sample?count=99999", "run/..%2f..%2fx/checkpoint.safetensors"):
@@ -157,19 +169,22 @@ class Soak:
     def _stranger(self) -> None:
         visit, run = Visit(self.server), self.chance.choice(list(self.owners))
         for endpoint in ("pause", "stop", "delete"):
-            for token in ("", visit.token):
-                self._expect(not visit.call(endpoint, run, token)[0], f"a stranger could {endpoint} {run}")
+            for token, why in (("", "does not know you"), (visit.token, "somebody else's")):
+                done, answer = visit.call(endpoint, run, token)
+                self._expect(not done and why in str(answer), f"a stranger could {endpoint} {run}: {answer}")
 
     def _upload(self) -> None:
         visit = Visit(self.server)
-        files = {"files": ("x.safetensors", os.urandom(100_000))}
-        path = httpx.post(f"{visit.base}/upload", files=files).json()[0]
-        data = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        done, _ = visit.call("page_upload", data, "", visit.token, "en")
-        self._expect(not done, "a broken checkpoint was taken in")
+        done, answer = visit.upload(os.urandom(100_000))
+        self._expect(not done and "not a readable checkpoint" in str(answer), f"a broken upload: {answer}")
+        done, answer = visit.upload((BUNDLED / _GOOD / CHECKPOINT_NAME).read_bytes())
+        self._expect(done, f"an upload: {answer}")
+        if done:
+            run = answer["value"]
+            self._expect(visit.call("delete", run, visit.token)[0], f"delete {run}")
 
     def _measure_memory(self) -> None:
-        warm = _WARM_UP_SHARE * self.seconds
+        warm = min(_WARM_UP_SECONDS, 0.5 * self.seconds)
         settled = [used for at, used in self.memory if warm <= at < 1.25 * warm]
         last = [used for at, used in self.memory if at >= 0.9 * self.seconds]
         self.result.memory_after_warm_up = round(statistics.median(settled), 1)
@@ -180,7 +195,8 @@ class Soak:
         seen = {name: visit.call("status", name, "")[1]["step"] for name, visit in self.owners.items()}
         process = psutil.Process(self.server.process)
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        status = process.wait(15)
+        self._expect(status == 0, f"the server ended with {status}")
         for name in self.owners:
             saved = checkpoint.read(self.server.folder / name / "checkpoint.safetensors")
             self.result.steps[name] = saved.summary.steps
