@@ -1,6 +1,6 @@
 """`make bench`: a table of medians with their spread, and at the end one line of JSON with the medians.
 
-All of it takes forty minutes, most of it for the document's ten epochs and the pages that are opened.
+All of it takes an hour, most of it for the document's ten epochs and the pages that are opened.
 
 Needs requirements-dev.txt and a Chromium, as the browser tests do. Nothing else should run beside it.
 Names of single benchmarks as arguments run only these.

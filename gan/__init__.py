@@ -3,15 +3,22 @@
 The house, from the front door down. Imports point down only.
 
     ui/            the page: one file per tab, live.py (what watchers poll), text.py (every word)
-    cli.py         python -m gan train | sample | evaluate | export | runs
+    cli.py         python -m gan train | sample | evaluate | export | import | runs
+    train_command.py  the first of them
     studio.py      the one shared object that page and endpoints talk to: which runs exist, and whose
+    access.py      what a visitor may do with a run
     worker.py      the background thread, on which several runs take turns
     seat.py        a run's turn: train it, save, judge and show it
+    examiner.py    when the judge looks at a run that trains
     orders.py      what is wanted of a run, noted by any thread
     snapshot.py    what watchers see of a run, immutable
     waiting.py     how long a run in line will have to wait
     autosave.py    when to save, so that saving stays under 2 % of training
+    diagnosis.py   what the numbers mean, and what to try
     housekeeping.py  the runs' share of the disk
+    generators.py  the frozen networks of saved runs, the last few in memory
+    past.py        what is kept of any run's past, one shape for all
+    timeline.py    the digits of about sixty moments of a run
     runs.py        RunStore: one directory per run under checkpoints/
     checkpoint.py  one safetensors file holds everything; checked before anything is built
     judge/         how good are these digits: Frechet distance, coverage, likelihood

@@ -1,4 +1,4 @@
-"""python -m gan train | sample | evaluate | export | runs: engine and checkpoints are those of the page."""
+"""python -m gan train | sample | evaluate | export | import | runs: engine and files are the page's."""
 
 import argparse
 import json
@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, type=Path, metavar="FILE")
     export.set_defaults(command=_export)
 
+    take = commands.add_parser("import", help="make a checkpoint file a saved run")
+    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument("--run", metavar="NAME", help="left out, it is called import-1 and so on")
+    take.set_defaults(command=_import)
+
     runs = commands.add_parser("runs", help="list the saved runs")
     runs.set_defaults(command=_runs)
     return parser
@@ -142,6 +147,15 @@ def _export(options: argparse.Namespace, settings: ServerSettings) -> int:
         checkpoint.write(options.out, content.tensors, content.summary)
     except OSError as error:
         raise RunError("write-failed", file=options.out, reason=reason_of(error)) from error
+    return 0
+
+
+def _import(options: argparse.Namespace, settings: ServerSettings) -> int:
+    store = RunStore(settings.checkpoints)
+    with store.arrival(options.file) as folder:
+        run = options.run or store.new_name("import")
+        store.admit(folder, run)
+    print(run)
     return 0
 
 

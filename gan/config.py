@@ -220,6 +220,7 @@ class ServerSettings:
     data: Path = Path("data")  # where torchvision's datasets are looked for and put
     device: str = "auto"
     autosave_seconds: float = 10.0  # of training
+    space: bool = False  # a Hugging Face Space, which only its own proxy can reach
     shared: bool = False  # several people use the page: runs belong to those who started them
     presenter_key: str = ""  # where there is one, only who knows it may train
     secret: str = ""  # signs the visitors' tokens; empty means one that is kept beside the runs
@@ -243,30 +244,29 @@ class ServerSettings:
         """
         default = cls()
         root = Path(__file__).resolve().parent.parent
-        public = bool(environment.get("SPACE_ID"))
+        space = bool(environment.get("SPACE_ID"))
         port = "PORT" if environment.get("PORT") else "GRADIO_SERVER_PORT"
         host = environment.get("HOST") or environment.get("GRADIO_SERVER_NAME") or default.host
         presenter_key = environment.get("GAN_PRESENTER_KEY", "")
         only_here = host in _LOOPBACK or host.startswith("127.")
         behind_proxy = bool(environment.get("GRADIO_ROOT_PATH"))
-        alone = only_here and not behind_proxy and not public and not presenter_key
+        alone = only_here and not behind_proxy and not space and not presenter_key
         shared = bool(_number(environment, "GAN_SHARED", not alone, Range(0, 1)))
         if presenter_key and not shared:
             raise ConfigError("bad-environment", variable="GAN_SHARED", value="0", allowed=_SHARED_WITH_KEY)
-        bucket = _BUCKET if public and os.access(_BUCKET, os.W_OK) else root
+        bucket = _BUCKET if space and os.access(_BUCKET, os.W_OK) else root
         return cls(
             host=host,
             port=int(_number(environment, port, default.port, Range(1, 65_535))),
             checkpoints=Path(environment.get("GAN_CHECKPOINTS") or bucket / default.checkpoints),
             data=Path(environment.get("GAN_DATA") or root / default.data),
             device=environment.get("GAN_DEVICE") or default.device,
+            space=space,
             shared=shared,
             presenter_key=presenter_key,
             secret=environment.get("GAN_SECRET", ""),
             **{
-                name: _number(
-                    environment, variable, on_a_space if public else getattr(default, name), allowed
-                )
+                name: _number(environment, variable, on_a_space if space else getattr(default, name), allowed)
                 for name, (variable, on_a_space, allowed) in _LIMITS.items()
             },
         )

@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
@@ -48,10 +49,16 @@ class Visitors:
     """
 
     def __init__(self, folder: Path, secret: str = "", presenter_key: str = "") -> None:
-        self._secret = secret or _kept_secret(folder / SECRET_NAME)
+        self._given_secret = secret
+        self._folder = folder
         self._presenter_key = presenter_key
         self._seen_folder = folder / SEEN_NAME
         self._seen: dict[str, float] = {}  # when this process noted it last
+
+    @cached_property
+    def _secret(self) -> str:
+        """Read or made when it is first needed: never, where one person uses the page."""
+        return self._given_secret or _kept_secret(self._folder / SECRET_NAME)
 
     def new_token(self) -> str:
         """A token for a visitor who has none yet."""

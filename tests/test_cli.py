@@ -362,6 +362,20 @@ def test_a_slim_export_samples_from_its_file_almost_the_same_digits(gan, tmp_pat
     assert "holds one generator only" in gan("sample", slim, "--out", out, "--weights", "raw").complaint
 
 
+@pytest.mark.usefixtures("runs")
+def test_an_exported_run_comes_back_under_another_name(gan, tmp_path):
+    file = tmp_path / "plain.safetensors"
+    assert gan("export", "plain", "--out", file).status == 0
+    assert gan("import", file).out == "import-1\n"
+    assert gan("import", file, "--run", "again").out == "again\n"
+    listed = gan("runs").out
+    assert "import-1" in listed
+    assert "again" in listed
+    assert "There is a run 'plain'" in gan("import", file, "--run", "plain").complaint
+    file.write_bytes(b"broken")
+    assert "not a readable checkpoint" in gan("import", file).complaint
+
+
 def test_the_list_of_runs_names_the_damaged_ones_too(gan, runs):
     cut = runs / "cut" / "checkpoint.safetensors"
     cut.parent.mkdir()

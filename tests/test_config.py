@@ -223,6 +223,7 @@ def test_folders_and_device_come_from_the_environment_or_lie_in_the_project():
         ({"SPACE_ID": "a/b"}, True),
         ({"GAN_PRESENTER_KEY": "open sesame"}, True),
         ({"GAN_SHARED": "1"}, True),
+        ({"GRADIO_ROOT_PATH": "/gan"}, True),  # who comes through a proxy is not on this machine
         ({"HOST": "0.0.0.0", "GAN_SHARED": "0"}, False),
     ],
 )
@@ -230,6 +231,11 @@ def test_a_page_is_shared_unless_it_is_only_for_this_machine(
     environment: dict[str, str], shared: bool
 ) -> None:
     assert ServerSettings.from_environment(environment).shared is shared
+
+
+def test_a_presenters_page_is_not_one_persons() -> None:
+    with pytest.raises(ConfigError, match="GAN_SHARED is '0'; it must be 1 where GAN_PRESENTER_KEY is set"):
+        ServerSettings.from_environment({"GAN_PRESENTER_KEY": "open sesame", "GAN_SHARED": "0"})
 
 
 def test_a_space_has_the_limits_of_a_public_server_and_each_can_be_set() -> None:

@@ -12,6 +12,7 @@ import torch
 from gan import checkpoint
 from gan.config import RECIPES
 from gan.losses import LOSSES
+from gan.runs import BUNDLED
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,3 +56,23 @@ def test_every_loss_trains_fast_to_all_ten_digits(changes: list[str], tmp_path: 
     found = json.loads(gan(tmp_path, "evaluate", "x", "--json"))
     assert found["coverage"] == 10
     assert found["confidence"] > 0.7
+
+
+def test_the_report_of_the_best_bundled_run_is_what_evaluate_finds(tmp_path: Path) -> None:
+    found = json.loads(gan(tmp_path, "evaluate", "best", "--json"))
+    reported = json.loads((BUNDLED / "best" / "report.json").read_text())
+    for measured in ("distance", "floor", "confidence", "precision", "recall", "parzen"):
+        assert found[measured] == pytest.approx(reported[measured], rel=0.03), measured
+    assert found["coverage"] == 10
+    near = found["nearest"]
+    assert near["pixels"] > 0.9 * near["usual_pixels"]  # it does not repeat what it has seen
+    assert near["features"] > 0.8 * near["usual_features"]
+    text = gan(tmp_path, "evaluate", "best")
+    for part in (
+        "Frechet distance",
+        "10 of 10 digits",
+        "Parzen likelihood",
+        "GAN 225 +- 2",
+        "nearest, in pixels",
+    ):
+        assert part in text

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 PICKLES = re.compile(
     r"(?:import|from) c?pickle|pickle\.|(?<!safetensors\.)torch\.(?:load|save)\(|allow_pickle|joblib|shelve"
 )
-SOURCES = [*(ROOT / "gan").rglob("*.py"), ROOT / "app.py"]
+FOLDERS = ("gan", "benchmarks", "tools")
+SOURCES = [ROOT / "app.py", *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,6 +1,6 @@
 """Trains the runs that come with the project, and writes them to checkpoints/bundled with their reports.
 
-python tools/bundle.py [NAME ...]      all of them take twenty minutes on two cores that do nothing else
+python tools/bundle.py [NAME ...]      all of them take half an hour on two cores that do nothing else
 """
 
 import json

@@ -1,5 +1,6 @@
 """Puts the page on the network with what Gradio's launch() needs to know."""
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -117,5 +118,8 @@ def serve(studio: Studio, port: int) -> gr.Blocks:
         "quiet": True,
         "prevent_thread_lock": True,
     }
+    if studio.settings.space:
+        # Whom the proxy names as the client is believed (uvicorn reads this); else all would be one address.
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     page.launch(**options)
     return page

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser_path import find_chromium
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = [
@@ -55,6 +55,11 @@ class Server:
             assert self._process.poll() is None, self.log.read_text()
             time.sleep(0.2)
         raise AssertionError(self.log.read_text())
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def end(self, signum: int) -> int:
         """Send a signal and wait; returns the exit status."""
@@ -108,3 +113,21 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(30_000)
     yield page
     context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """`visit(address)`: a page of a visitor of their own."""
+    contexts = []
+
+    def arrive(address: str) -> Page:
+        contexts.append(browser.new_context(locale="en-US", viewport={"width": 1360, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(30_000)
+        page.goto(address)
+        expect(page.locator("#train-runs")).to_contain_text("best")  # the server has said who this is
+        return page
+
+    yield arrive
+    for context in contexts:
+        context.close()

@@ -229,6 +229,87 @@ def test_learning_rates_change_while_it_trains(server: Any, page: Page) -> None:
     assert checkpoint.read_summary(file).config.lr_g == 1e-5
 
 
+def test_one_click_follows_the_advice_for_a_run_in_which_d_wins(server: Any, page: Page) -> None:
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("600")
+    page.locator("#train-settings button").first.click()
+    page.locator("#train-lr-g input").fill("0.000001")
+    page.click("#train-start")
+    expect(page.locator("#train-diagnosis")).to_contain_text("D is winning", timeout=60_000)
+    page.click("#train-suggestion")
+    expect(page.locator(".toast-wrap")).to_contain_text("From the next step on")
+    lower = float(page.locator("#train-lr-d input").input_value())
+    assert lower < 0.004
+    expect(page.locator("#train-quality-plot img")).to_be_visible(timeout=30_000)
+    expect(page.locator("#train-coverage li").first).to_be_visible()
+    expect(page.locator("#train-facts")).to_contain_text("Frechet distance")
+    page.click("#train-stop")
+    file = server.folder / "fast-1" / "checkpoint.safetensors"
+    wait_for(file.exists)
+    assert checkpoint.read_summary(file).config.lr_d == lower
+
+
+def test_ones_own_page_shows_nothing_of_a_room(idle_server: Any, page: Page) -> None:
+    open_page(page, idle_server.address)
+    expect(page.locator("#train-runs")).to_contain_text("best")
+    for part in ("#presenter", "#train-whose", "#train-watcher", ".gan-header a.if-shared"):
+        expect(page.locator(part)).to_be_hidden()
+    expect(page.locator("#train-runs")).not_to_contain_text("yours")
+    assert page.evaluate("localStorage.getItem('gan-visitor')") is None
+    assert not (idle_server.folder / ".secret").exists()
+
+
+def test_what_somebody_types_is_shown_as_text(idle_server: Any, page: Page) -> None:
+    open_page(page, idle_server.address)
+    page.locator("#train-settings button").first.click()
+    page.locator("#train-name input, #train-name textarea").first.fill(
+        "<img src=x onerror='window.hacked=1'>"
+    )
+    page.click("#train-start")
+    expect(page.locator(".toast-wrap")).to_contain_text("cannot name a run")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".toast-wrap img[onerror]").count() == 0
+
+
+def test_a_hidden_page_asks_nothing_and_one_that_slept_catches_up(server: Any, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.install()
+    open_page(page, server.address)
+    page.locator("#train-length input").fill("8")
+    page.click("#train-start")
+    wait_for(lambda: step(page) > 0)
+    show(page, "hidden")
+    page.wait_for_timeout(1000)
+    asked.clear()
+    page.wait_for_timeout(3000)
+    assert [url for url in asked if "/gan/" in url] == []
+    page.context.set_offline(True)
+    page.clock.fast_forward("01:00:00")
+    show(page, "visible")
+    expect(page.locator("#train-sentence")).to_contain_text("does not answer")
+    page.wait_for_timeout(8000)
+    page.context.set_offline(False)
+    expect(page.locator("#train-sentence")).to_contain_text("finished")
+    page.locator("#train-length input").fill("600")
+    page.click("#train-resume")
+    expect(page.locator("#train-pause")).to_be_visible()
+    page.click("#train-stop")
+    expect(page.locator("#train-sentence")).to_contain_text("stopped and saved")
+
+
+def show(page: Page, state: str) -> None:
+    """Make the page believe that it is "hidden" or "visible"."""
+    page.evaluate(
+        """state => {
+            Object.defineProperty(document, 'visibilityState', {get: () => state, configurable: true});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        state,
+    )
+
+
 def test_an_open_page_goes_on_after_the_server_was_restarted(server: Any, page: Page) -> None:
     open_page(page, server.address)
     page.locator("#train-length input").fill("1")

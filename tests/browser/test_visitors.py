@@ -11,27 +11,9 @@ import httpx
 import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, Page, expect
-from test_page import open_page, step, wait_for
+from test_page import step, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Any:
-    """`visit(address)`: a page of a visitor of their own."""
-    contexts = []
-
-    def arrive(address: str) -> Page:
-        contexts.append(browser.new_context(locale="en-US", viewport={"width": 1360, "height": 900}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
-        open_page(page, address)
-        expect(page.locator("#train-runs")).to_contain_text("best")  # the server has said who this is
-        return page
-
-    yield arrive
-    for context in contexts:
-        context.close()
 
 
 def sentence(page: Page) -> str:
@@ -43,6 +25,12 @@ def ask(address: str, endpoint: str, *data: Any) -> str:
     called = httpx.post(f"{address}gradio_api/call/{endpoint}", json={"data": list(data)}, timeout=30)
     assert called.status_code == 200, called.text
     return httpx.get(f"{address}gradio_api/call/{endpoint}/{called.json()['event_id']}", timeout=30).text
+
+
+def refused(answer: str) -> None:
+    """The server has not done it and says why."""
+    assert "event: error" in answer, answer
+    assert re.search("does not know you|somebody else's", answer), answer
 
 
 def test_three_visitors_share_a_server_and_cannot_touch_each_others_runs(
@@ -74,9 +62,26 @@ def test_three_visitors_share_a_server_and_cannot_touch_each_others_runs(
             ("delete", ["fast-1"]),
             ("resume", ["fast-1", 5, "seconds"]),
         ):
-            answer = ask(server.address, endpoint, *data, token)
-            assert "event: error" in answer, (endpoint, answer)
-            assert re.search("does not know you|somebody else's", answer), (endpoint, answer)
+            refused(ask(server.address, endpoint, *data, token))
+        for handler, data in (  # what the page itself calls
+            ("pause", []),
+            ("stop", []),
+            ("step", []),
+            ("save", []),
+            ("apply_rates", [1e-5, 1e-5]),
+            ("resume", ["fast-1", 5, "seconds"]),
+            ("rename", ["fast-1", "bobs"]),
+            ("delete", ["fast-1"]),
+        ):
+            refused(ask(server.address, f"page_{handler}", *data, "fast-1", token, "en"))
+    taken = ["fast", "fast-1", 60, "seconds", {}, bobs_token]
+    assert "There is a run" in ask(server.address, "start", *taken)
+    file = httpx.post(f"{server.address}gradio_api/upload", files={"files": ("x.safetensors", b"x")}).json()[
+        0
+    ]
+    sent = {"path": file, "meta": {"_type": "gradio.FileData"}}
+    assert "does not know you" in ask(server.address, "page_upload", sent, "", "made-up", "en")
+    assert "does not know you" in ask(server.address, "sample", "fast-1", 0, 64, 1, "best", "mixed", "")
     assert "Training fast-1" in sentence(ann)
 
     bob.locator("#train-length input").fill("600")
@@ -99,6 +104,14 @@ def test_three_visitors_share_a_server_and_cannot_touch_each_others_runs(
     ann.click("#train-stop")
     expect(ann.locator("#train-sentence")).to_have_text("fast-1 is stopped and saved")
     expect(bob.locator("#train-sentence")).to_have_text("Training fast-2")
+    bob.get_by_role("radio", name=re.compile("fast-1 ·")).check()  # hers is saved, and not his to touch
+    bob.locator("#train-manage button").first.click()
+    expect(bob.locator("#train-upload")).to_be_visible()
+    for button in ("resume", "rename", "delete", "new-name"):
+        expect(bob.locator(f"#train-{button}")).to_be_hidden()
+    ann.locator("#train-manage button").first.click()
+    for button in ("resume", "rename", "delete", "new-name"):
+        expect(ann.locator(f"#train-{button}")).to_be_visible()
     log = server.log.read_text()
     assert "Traceback" not in log
     assert bobs_token not in log
@@ -128,9 +141,11 @@ def test_only_who_has_the_key_trains_and_the_others_watch_and_sample(
     open_server: Callable[..., Any], visit: Callable[[str], Page]
 ) -> None:
     server = open_server(GAN_PRESENTER_KEY="open sesame")
-    teacher, pupil = (visit(server.address) for _ in range(2))
-    for page in (teacher, pupil):
+    teacher, pupil, late = (visit(server.address) for _ in range(3))
+    for page in (teacher, pupil, late):
         expect(page.locator("#train-start")).to_be_hidden()
+    late.get_by_role("tab", name="Sample").click()
+    expect(late.locator("#sample-grid figcaption")).to_contain_text("best · seed 0")
     expect(pupil.locator("#train-watcher")).to_contain_text("The presenter trains here")
     teacher.locator("#presenter button").first.click()
     teacher.locator("#presenter-key input").fill("open says me")
@@ -148,7 +163,11 @@ def test_only_who_has_the_key_trains_and_the_others_watch_and_sample(
     assert "Only the presenter trains" in ask(
         server.address, "start", "fast", "mine", 60, "seconds", {}, pupils_token
     )
-    assert "somebody else's" in ask(server.address, "stop", "fast-1", pupils_token)
+    for order in ("pause", "stop", "step", "save"):
+        assert "somebody else's" in ask(server.address, order, "fast-1", pupils_token)
+    expect(late.locator("#sample-grid figcaption")).to_contain_text(
+        "fast-1 · seed 0"
+    )  # it has begun to write
     expect(pupil.locator("#train-stop")).to_be_hidden()
     pupil.get_by_role("tab", name="Sample").click()
     expect(pupil.locator("#sample-grid figcaption")).to_contain_text("seed 0")
@@ -164,9 +183,11 @@ def test_only_who_has_the_key_trains_and_the_others_watch_and_sample(
     size = teacher.locator("#train-sentence").evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
     assert size >= 30
     assert "open sesame" not in server.log.read_text()
+    assert teacher.evaluate("localStorage.getItem('gan-visitor')") not in server.log.read_text()
     for _ in range(5):
-        answer = ask(server.address, "pause", "fast-1", "")
-    assert "does not know you" in answer
+        answer = ask(server.address, "page_present", "guess", "", pupils_token, "en")
+        assert "not the presenter's key" in answer
+    assert "too often" in ask(server.address, "page_present", "open sesame", "", pupils_token, "en")
 
 
 @pytest.fixture
