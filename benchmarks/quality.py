@@ -66,7 +66,7 @@ def measure() -> dict[str, list[float]]:
 
 
 def run_document(batches: Batches, seed: int) -> tuple[float, float, list[Images]]:
-    """The distance after the document's ten epochs, how long they took, and its digits on the way and then."""
+    """The distance after the document's ten epochs, their seconds, and its digits on the way and then."""
     loop, seconds = document.Loop(batches, seed), 0.0
     pictures: list[Images] = []
     for _ in range(document.EPOCHS * (60_000 // document.BATCH)):
