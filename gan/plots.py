@@ -114,7 +114,7 @@ def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
             alpha=0.25,
             linewidth=0,
         )
-        axes.plot(steps, distances, color=COLOR_G, linewidth=1.8, marker="o", markersize=3)
+        axes.plot(steps, distances, color=COLOR_G, linewidth=1.8, marker="o", markersize=3, clip_on=False)
         axes.axhline(floor, color=INK, linestyle=":", linewidth=1.4)
         axes.set_xlim(0, max(2.0, float(steps[-1])))
         axes.set_ylim(floor / 2, max(100.0, float(distances.max()) * 1.5))

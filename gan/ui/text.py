@@ -73,10 +73,10 @@ TEXT = {
     "step": ("Step", "单步"),
     "save": ("Save", "保存"),
     # train: saved runs
-    "runs": ("Saved runs", "已保存的训练"),
+    "runs": ("Runs", "训练列表"),
     "runs_info": (
-        "Choose one and press Resume to continue it. A finished run goes on for the length given above.",
-        "选择一个并按“继续”。已完成的训练会按上面的长度再训练一段。",
+        "Choose one to look at it. Resume continues one of yours; a finished one, for the length given above.",
+        "选择一个即可查看。按“继续”可接着训练自己的;已完成的会按上面的长度再训练一段。",
     ),
     "run_line": (
         "{name} · {recipe} · step\u00a0{steps} · {percent}\u00a0%",
@@ -89,7 +89,7 @@ TEXT = {
     "run_line_yours": ("{line} · yours", "{line} · 你的"),
     "run_line_slim": ("{line} · slim", "{line} · 精简"),
     "run_line_bundled": ("{name} · included", "{name} · 附带"),
-    "manage": ("Rename, delete, upload", "重命名、删除、上传"),
+    "manage": ("Manage runs", "管理训练"),
     "new_name": ("New name", "新名称"),
     "rename": ("Rename", "重命名"),
     "delete": ("Delete", "删除"),
