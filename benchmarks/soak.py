@@ -42,6 +42,7 @@ class Result:
     minutes: float
     memory_after_warm_up: float = 0.0  # MB
     memory_at_end: float = 0.0
+    memory_by_minute: list[float] = field(default_factory=list)
     polls: int = 0
     poll_p95_ms: float = 0.0
     actions: dict[str, int] = field(default_factory=dict)
@@ -187,6 +188,9 @@ class Soak:
         warm = min(_WARM_UP_SECONDS, 0.5 * self.seconds)
         settled = [used for at, used in self.memory if warm <= at < 1.25 * warm]
         last = [used for at, used in self.memory if at >= 0.9 * self.seconds]
+        for minute in range(int(self.seconds // 60)):
+            used = [used for at, used in self.memory if minute <= at / 60 < minute + 1]
+            self.result.memory_by_minute.append(round(statistics.median(used), 1))
         self.result.memory_after_warm_up = round(statistics.median(settled), 1)
         self.result.memory_at_end = round(statistics.median(last), 1)
 

@@ -123,6 +123,8 @@ const ask = async () => {
     const live = await answer.json();
     show(live);
     if (seen.runs !== undefined && seen.runs !== live.runs_version) soon(() => trigger("runs_changed"));
+    // Right after a restart Gradio may not answer yet, and what it does not answer it forgets.
+    if (seen.away) setTimeout(() => trigger("runs_changed"), 4000);
     if (seen.grid !== live.pictures["train-grid"]) window.ganTimelineMoved?.(live.run);
     if (seen.grid !== undefined && seen.grid !== live.pictures["train-grid"]) window.ganLiveMoved?.();
     // A status shows at once, the last step's numbers a moment later.
@@ -130,6 +132,7 @@ const ask = async () => {
     if (seen.live === false && live.has_live) trigger("digits_began");
     seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"], live: live.has_live };
   } catch {
+    seen.away = true;
     setText(byId("train-sentence"), byId("train-sentence").dataset.offline.split("|")[language === "zh" ? 1 : 0]);
   }
   asking = false;

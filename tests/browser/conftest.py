@@ -14,6 +14,7 @@ from browser_path import find_chromium
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -254,7 +254,7 @@ def test_ones_own_page_shows_nothing_of_a_room(idle_server: Any, page: Page) -> 
     expect(page.locator("#train-runs")).to_contain_text("best")
     for part in ("#presenter", "#train-whose", "#train-watcher", ".gan-header a.if-shared"):
         expect(page.locator(part)).to_be_hidden()
-    expect(page.locator("#train-runs")).not_to_contain_text("yours")
+    expect(page.locator("#train-runs")).not_to_contain_text("· yours")
     assert page.evaluate("localStorage.getItem('gan-visitor')") is None
     assert not (idle_server.folder / ".secret").exists()
 

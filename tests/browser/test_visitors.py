@@ -46,7 +46,7 @@ def test_three_visitors_share_a_server_and_cannot_touch_each_others_runs(
     wait_for(lambda: step(bob) > 0)  # he watches her run
     expect(bob.locator("#train-whose")).to_contain_text("somebody else's")
     expect(bob.locator("#train-runs")).to_contain_text("fast-1 · live")
-    expect(bob.locator("#train-runs")).not_to_contain_text("yours")
+    expect(bob.locator("#train-runs")).not_to_contain_text("· yours")
     for button in ("pause", "stop", "step", "save"):
         expect(bob.locator(f"#train-{button}")).to_be_hidden()
 
@@ -235,7 +235,7 @@ def test_a_space_serves_the_page_in_a_frame_and_trains_in_it(
     frame.locator("#train-start").click()
     expect(frame.locator("#train-sentence")).to_have_text("Training fast-1", timeout=60_000)
     expect(frame.locator("#train-grid img")).to_have_attribute("src", re.compile("live/fast-1/grid"))
-    expect(frame.locator("#train-runs")).to_contain_text("yours")
+    expect(frame.locator("#train-runs")).to_contain_text("· yours")
     page.close()
 
     health = httpx.get(f"{address}gradio_api/gan/health", timeout=10).json()
