@@ -12,7 +12,7 @@ import time
 from gan.config import ServerSettings
 from gan.errors import GanError
 from gan.studio import Studio
-from gan.ui.serve import free_port, serve
+from gan.ui.serve import free_port, network_address, serve
 
 log = logging.getLogger("live-gan")
 
@@ -36,6 +36,8 @@ def main() -> int:
         print(f"Port {settings.port} is taken; using {port}.")
     page = serve(studio, port)
     print(f"Live GAN is at {page.local_url} (Ctrl-C to end)", flush=True)
+    if (others := network_address(settings, port)) is not None:
+        print(f"Others on this network open {others}", flush=True)
     studio.warm_up()
     while not ending:
         time.sleep(0.1)

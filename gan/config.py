@@ -137,7 +137,9 @@ def _checked_type(name: str, expected: Any, value: Any) -> Any:
         if expected is int and (isinstance(value, int) or value.is_integer()):
             return int(value)
     words = {bool: "true or false", str: "a word", int: "a whole number", float: "a number"}
-    raise ConfigError("wrong-type", field=name, value=value, allowed=words[expected])
+    raise ConfigError(
+        "empty" if value is None else "wrong-type", field=name, value=value, allowed=words[expected]
+    )
 
 
 def allowed_values(name: str) -> Range | Choice:

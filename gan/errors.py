@@ -8,6 +8,7 @@ MESSAGES = {
     # configuration
     "unknown-field": "There is no setting {field!r}; the settings are {allowed}.",
     "wrong-type": "{field} is {value!r}; it must be {allowed}.",
+    "empty": "{field} is empty; it must be {allowed}.",
     "out-of-range": "{field} is {value!r}; allowed is {allowed}.",
     "unknown-recipe": "There is no recipe {recipe!r}; the recipes are {allowed}.",
     "batch-too-large": "batch_size is {value}; the dataset has only {allowed} images.",

@@ -15,16 +15,22 @@ class Examiner:
 
     def __init__(self) -> None:
         self._due = 0.5  # seconds of training; the first look comes early
-        self._spent = 0.0
+        self._seen = 0  # the step of the last look
 
     def look_if_due(self, snapshot: Snapshot, trainer: Trainer) -> bool:
         """Look at the snapshot's generator, note the result in the trainer; says whether it did."""
+        return bool(trainer.seconds >= self._due) and self._look(snapshot, trainer)
+
+    def look_at_last(self, snapshot: Snapshot, trainer: Trainer) -> bool:
+        """The same for a run that rests: without waiting, but no digits twice."""
+        return snapshot.steps != self._seen and self._look(snapshot, trainer)
+
+    def _look(self, snapshot: Snapshot, trainer: Trainer) -> bool:
         if snapshot.config.dataset != report.DATASET or snapshot.networks is None:
             return False
-        if not snapshot.steps or trainer.seconds < self._due:
+        if not snapshot.steps or not report.ready():
             return False
-        if not report.ready():
-            return False
+        self._seen = snapshot.steps
         started = time.perf_counter()
         found = report.look(snapshot.networks)
         cost = time.perf_counter() - started

@@ -62,12 +62,18 @@ class History:
         self._count = needed
 
     def curves(self, points: int = 400) -> Curves:
-        """At most `points` points: means over equal runs of steps, placed at the middle of each run."""
+        """At most `points` points: means over equal runs of steps, placed at the middle of each run.
+
+        A last run of less than half that length joins the one before: few steps vary more than many, and
+        would look like news.
+        """
         return self._bucketed(max(1, -(-self._count // points)))
 
     def _bucketed(self, size: int) -> Curves:
         starts = np.arange(0, self._count, size)
-        ends = np.minimum(starts + size, self._count)
+        if len(starts) > 1 and 2 * (self._count - starts[-1]) < size:
+            starts = starts[:-1]
+        ends = np.append(starts[1:], self._count)[: len(starts)]
         if len(starts) == 0:
             means = np.empty((0, len(COLUMNS)), np.float32)
         else:

@@ -49,6 +49,11 @@ class Orders:
     def status(self) -> Status:
         return self.snapshot.status
 
+    @property
+    def final(self) -> bool:
+        """Whether the server ends, and saving must not wait for anything."""
+        return self._final
+
     # -- from any thread -----------------------------------------------------------------------------------
 
     def pause(self) -> None:

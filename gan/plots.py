@@ -97,10 +97,11 @@ def score_plot_png(curves: Curves, opaque: bool = False) -> bytes:
     return _plot(curves, lines, opaque, ideal=0.5)
 
 
-def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
+def quality_plot_png(looks: Array, floor: float, last: int = 0, opaque: bool = False) -> bytes:
     """Frechet distances of the judge's looks (L, len(LOOK_COLUMNS)) with their noise, on a logarithmic scale.
 
-    The dotted line is `floor`, the distance of as many real digits.
+    The dotted line is `floor`, the distance of as many real digits; the axis ends at step `last`, as those of
+    the other plots.
     """
     steps, distances, noise = looks[:, 0], np.maximum(looks[:, 1], floor / 2), looks[:, 2]
     with _drawing:
@@ -116,7 +117,7 @@ def quality_plot_png(looks: Array, floor: float, opaque: bool = False) -> bytes:
         )
         axes.plot(steps, distances, color=COLOR_G, linewidth=1.8, marker="o", markersize=3, clip_on=False)
         axes.axhline(floor, color=INK, linestyle=":", linewidth=1.4)
-        axes.set_xlim(0, max(2.0, float(steps[-1])))
+        axes.set_xlim(0, max(2.0, float(steps[-1]), last))
         axes.set_ylim(floor / 2, max(100.0, float(distances.max()) * 1.5))
         now = float(distances[-1])
         axes.annotate(

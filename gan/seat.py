@@ -24,6 +24,7 @@ class Seat:
     Args:
         prepare: makes the trainer, in the first turn.
         save: writes the run's checkpoint.
+        on_first_save: called once the run is in the list of saved ones.
         most_seconds: of training here, after which the run is saved and ended; 0 is no limit.
     """
 
@@ -34,6 +35,7 @@ class Seat:
         store: RunStore,
         autosave_seconds: float,
         most_seconds: float,
+        on_first_save: Callable[[], None],
     ) -> None:
         self._orders = orders
         self._prepare = prepare
@@ -41,6 +43,7 @@ class Seat:
         self._saver = Autosaver(store, orders.run, autosave_seconds, orders.snapshot.owner)
         self._examiner = Examiner()
         self._most_seconds = most_seconds
+        self._on_first_save: Callable[[], None] | None = on_first_save
         self._trainer: Trainer | None = None
         self._first_seconds = 0.0
         self._reported = 0.0
@@ -93,6 +96,9 @@ class Seat:
             self._store.keep_moment(orders.run, trainer)
         if status is Status.TRAINING:
             status = self._end_if_due(trainer)
+        if self._has_left(status, trainer) and not orders.final:
+            self._report(trainer)  # what is said of a run at rest is to be true of its last step
+            self._examiner.look_at_last(orders.snapshot, trainer)
         if wanted.save or self._has_left(status, trainer):
             saved = self._save(trainer, self._saver.save)
             if not saved and not status.active:
@@ -101,7 +107,7 @@ class Seat:
             self._save(trainer, self._saver.save_if_due)
         if status is not self._seen or wanted.step or self._report_is_due():
             self._report(trainer)
-            if status is not Status.STOPPED and self._examiner.look_if_due(orders.snapshot, trainer):
+            if status is Status.TRAINING and self._examiner.look_if_due(orders.snapshot, trainer):
                 self._report(trainer)
         self._seen = status
         return status
@@ -127,6 +133,9 @@ class Seat:
         try:
             if attempt(trainer) is not False:
                 self._orders.saved()
+                if self._on_first_save is not None:
+                    self._on_first_save()
+                    self._on_first_save = None
         except CheckpointError as error:
             log.error("%s", error)
             self._orders.saved(error)

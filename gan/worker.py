@@ -108,7 +108,8 @@ class Worker:
                 raise RunError("line-full", allowed=self.limits.active + self.limits.waiting)
             self._forget(first.run)
             orders = Orders(first, self._changed, self._publish)
-            seat = Seat(orders, prepare, self._store, self._autosave_seconds, 60 * self.limits.minutes)
+            most_seconds = 60 * self.limits.minutes
+            seat = Seat(orders, prepare, self._store, self._autosave_seconds, most_seconds, self._on_changed)
             held = _Held(orders, seat, release)
             self._held.append(held)
             self._fill_seats()

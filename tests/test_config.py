@@ -99,7 +99,6 @@ def test_a_name_that_is_no_option_is_refused_with_the_options(name):
         ("conditional", 1, "true or false"),
         ("batch_size", 64.5, "a whole number"),
         ("seed", "7", "a whole number"),
-        ("lr_d", None, "a number"),
         ("recipe", 3, "a word"),
         ("loss", ["minimax"], "a word"),
     ],
@@ -108,6 +107,10 @@ def test_a_value_of_the_wrong_type_is_refused_with_the_right_one(name, value, wo
     error = refusal(**{name: value})
     assert error.key == "wrong-type"
     assert str(error) == f"{name} is {value!r}; it must be {words}."
+
+
+def test_a_box_that_was_cleared_is_said_to_be_empty():
+    assert str(refusal(lr_d=None)) == "lr_d is empty; it must be a number."
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400, -(10**400)], ids=repr_short)

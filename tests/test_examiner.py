@@ -72,6 +72,17 @@ def test_the_first_look_comes_within_a_second_and_is_noted(
     assert np.allclose(trainer.looks[0, 4:], 0.1)
 
 
+def test_a_run_that_rests_is_looked_at_once_at_its_last_step(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(trainer, 0.01, monkeypatch)
+    examiner = watch.examiner
+    last = shown(trainer)
+    assert examiner.look_at_last(last, trainer)
+    assert not examiner.look_at_last(last, trainer)
+    assert trainer.looks[:, 0].tolist() == [last.steps]
+
+
 def test_other_datasets_and_untrained_networks_are_not_looked_at(
     trainer: Trainer, tiny: Callable[..., RunConfig], digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:

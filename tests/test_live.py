@@ -230,9 +230,10 @@ def test_the_token_tells_what_the_judge_found(watched: Watched) -> None:
     watched.publish()
     found = token("en")
     assert found["coverage"][1] == [0.5, "digit 1: 50 %"]
-    assert found["diagnosis"].startswith("G begins with noise")
+    assert found["diagnosis"].startswith("These are the first steps")
     assert found["suggestion"] == ""
     assert token("zh")["coverage"][1][1] == "数字 1:50 %"
+    assert ["Frechet distance", "50.0 ± 5.0", True] in found["facts"]
     plot = watched.client.get(found["pictures"]["train-quality-plot"])
     assert plot.content.startswith(b"\x89PNG")
 

@@ -57,7 +57,7 @@ def _plot(file: str, past: Past) -> bytes | None:
     if file == "scores.png":
         return plots.score_plot_png(past.curves, opaque=True)
     floor = report.floor(report.LOOK_COUNT)
-    return plots.quality_plot_png(past.looks, floor, opaque=True) if len(past.looks) else None
+    return plots.quality_plot_png(past.looks, floor, past.steps, opaque=True) if len(past.looks) else None
 
 
 def png(content: bytes | None, headers: dict[str, str]) -> Response:

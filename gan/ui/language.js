@@ -23,6 +23,15 @@
   document.documentElement.dataset.train = "loading";
   document.documentElement.toggleAttribute("data-projector", query.get("view") === "projector");
 
+  // Another language changes nothing else: a projector view stays one.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[hreflang]");
+    if (!link) return;
+    event.preventDefault();
+    query.set("lang", link.hreflang);
+    location.search = query;
+  });
+
   // Who asks, for the last three inputs of every event (gan/ui/reception.py).
   let token = keep("gan-visitor", null) || "";
   window.ganMe = "";

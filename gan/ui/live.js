@@ -56,12 +56,15 @@ const controls = (live) => {
   return live.own ? "elsewhere" : "idle";
 };
 
-// The run that is looked at is the one chosen in the list, if it is active or has been, else the server's choice.
+// The run that is looked at is the one a person has chosen in the list, if it is active or has been, else the
+// server's choice, which the list then follows.
 let chosen = "";
 window.ganChoose = (run) => {
   chosen = run || "";
   window.ganAsk?.();
 };
+const listed = (run) => [...document.querySelectorAll("#train-runs input")].some((input) => input.value === run);
+window.ganListed = (run) => (chosen && listed(chosen) ? chosen : window.ganWatching || run);
 
 const showWhose = (live) => {
   const whose = byId("train-whose");
@@ -70,11 +73,7 @@ const showWhose = (live) => {
   const back = whose.lastElementChild;
   back.hidden = !live.back;
   setText(back, live.back);
-  back.onclick = () => {
-    const radio = [...document.querySelectorAll("#train-runs input")].find((input) => input.value === live.own);
-    if (radio) radio.click();
-    else window.ganChoose(live.own);
-  };
+  back.onclick = () => window.ganChoose("");
 };
 
 const show = (live) => {
@@ -130,7 +129,8 @@ const ask = async () => {
     // A status shows at once, the last step's numbers a moment later.
     if (ACTIVE.includes(live.state) || seen.state !== live.state) wait = 500;
     if (seen.live === false && live.has_live) trigger("digits_began");
-    seen = { state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"], live: live.has_live };
+    if (seen.run !== undefined && seen.run !== live.run) trigger("watched_changed");
+    seen = { run: live.run, state: live.state, runs: live.runs_version, grid: live.pictures["train-grid"], live: live.has_live };
   } catch {
     seen.away = true;
     setText(byId("train-sentence"), byId("train-sentence").dataset.offline.split("|")[language === "zh" ? 1 : 0]);

@@ -88,7 +88,7 @@ def _draw_grid(snapshot: Snapshot) -> bytes:
 
 
 def _draw_quality(snapshot: Snapshot) -> bytes:
-    return plots.quality_plot_png(snapshot.looks, report.floor(report.LOOK_COUNT))
+    return plots.quality_plot_png(snapshot.looks, report.floor(report.LOOK_COUNT), snapshot.steps)
 
 
 KINDS = {

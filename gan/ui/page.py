@@ -83,6 +83,7 @@ def _connect(
     # The last change counts also where it comes while an earlier one is being fetched.
     reception.connect(train.status.runs_changed, refresh, lists, outputs, trigger_mode="always_last")
 
+    train.status.watched_changed(None, train.runs.list, train.runs.list, js="(run) => window.ganListed(run)")
     # Whoever has not chosen what to sample wants to see what has just begun to write.
     train.status.digits_began(None, sampling.source, sampling.source, js=sample_tab.LIVE_UNLESS_CHOSEN)
 
@@ -91,6 +92,7 @@ def _connect(
         return LIVE, timeline_tab.timeline_choices(studio, None, guest, choose=run)
 
     for started in train.started:
+        started.success(None, js="() => window.ganChoose('')")
         reception.connect(started.success, turn_to, [train.runs.list], [sampling.source, past.run])
 
     def arrive(

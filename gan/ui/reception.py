@@ -151,7 +151,7 @@ def spoken(work: Callable[[], Any], language: str) -> Any:
     except Exception:  # a stranger must not see a traceback; the log does
         log.exception("a handler failed")
         sentence = say("error_unexpected", language)
-    raise gr.Error(sentence, title=say("error_title", language), print_exception=False)
+    raise gr.Error(sentence, duration=6, title=say("error_title", language), print_exception=False)
 
 
 def _address(request: gr.Request | None) -> str:

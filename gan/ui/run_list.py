@@ -186,6 +186,7 @@ def connect(studio: Studio, reception: Reception, runs: RunList) -> None:
 
     def upload(path: str, guest: Guest) -> Any:
         name = studio.take_in(Path(path), visitor=guest.visitor)
+        gr.Info(say("upload_note", guest.language, run=name), duration=6, title=say("upload", guest.language))
         return run_choices(studio, None, guest, choose=name)
 
     def choose(chosen: str | None, guest: Guest) -> Any:
@@ -198,7 +199,7 @@ def connect(studio: Studio, reception: Reception, runs: RunList) -> None:
     on(runs.delete_no.click, keep, [], runs.question)
     on(runs.upload.upload, upload, [runs.upload], runs.list)
     # Which run is looked at is the page's own affair; what goes with it is the server's.
-    runs.list.change(None, runs.list, js="(run) => window.ganChoose(run)")
+    runs.list.input(None, runs.list, js="(run) => window.ganChoose(run)")
     reception.connect(runs.list.change, choose, [runs.list], [runs.links, runs.rights])
     runs.rights.change(None, runs.rights, js="(rights) => window.ganRights(rights)")
 

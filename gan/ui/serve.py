@@ -92,6 +92,18 @@ def free_port(settings: ServerSettings) -> int:
     raise RunError("no-port", first=settings.port, last=last)
 
 
+def network_address(settings: ServerSettings, port: int) -> str | None:
+    """What others on this network open, where the page listens to all; None where that is not known."""
+    if settings.host not in ("0.0.0.0", "::"):
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way packets would leave
+        except OSError:
+            return None
+        return f"http://{probe.getsockname()[0]}:{port}/"
+
+
 def serve(studio: Studio, port: int) -> gr.Blocks:
     """Launch the page in background threads; `page.local_url` is its address."""
     pictures, reception, desk = PictureStore(), Reception(studio), Desk()

@@ -104,7 +104,7 @@ def _form() -> _Form:
         )
     with gr.Accordion(label("settings"), open=False, elem_id="train-settings"):
         name = gr.Textbox(
-            label=label("run_name"), info=label("run_name_info"), max_length=80, elem_id="train-name"
+            label=label("run_name"), info=label("run_name_info"), max_length=40, elem_id="train-name"
         )
         settings = []
         for first, second in zip(_SETTINGS[::2], _SETTINGS[1::2], strict=True):
@@ -122,7 +122,7 @@ def _setting(field: str, base: RunConfig) -> Any:
             value=getattr(base, field),
             label=label(field),
             info=label(f"{field}_info"),
-            min_width=110,
+            min_width=200,  # its words are longer than numbers, so it takes a line of its own
             elem_id=f"train-{field}",
         )
     info = label(f"{field}_info") if field in _EXPLAINED else str(allowed)
