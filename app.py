@@ -3,8 +3,10 @@
 It is short because everything else has a place of its own: the engine in gan/, the page in gan/ui/.
 """
 
+import ctypes
 import logging
 import os
+import platform
 import signal
 import sys
 import time
@@ -17,8 +19,22 @@ from gan.ui.serve import free_port, network_address, serve
 log = logging.getLogger("live-gan")
 
 
+_M_ARENA_MAX = -8  # mallopt's number for it
+_ARENAS = 2
+
+
+def keep_memory_together() -> None:
+    """Few heaps for all threads: with one for each of the dozens that serve pages, memory grows for hours.
+
+    Only glibc has them; elsewhere this does nothing.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
 def main() -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit status."""
+    keep_memory_together()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # Not an Event: its lock would stop a second signal that comes while the first is noted.

@@ -1,5 +1,7 @@
 import json
 import math
+import re
+import socket
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from gan.config import (
     recipe,
 )
 from gan.errors import ConfigError
+from gan.ui.serve import network_address
 
 FIELDS = {spec.name: spec for spec in fields(RunConfig)}
 BOUNDED = [name for name, spec in FIELDS.items() if isinstance(spec.metadata["allowed"], Range)]
@@ -268,3 +271,19 @@ def test_runs_are_kept_in_a_spaces_bucket_where_there_is_one(
     assert ServerSettings.from_environment({}).checkpoints != tmp_path / "checkpoints"
     monkeypatch.setattr(config, "_BUCKET", tmp_path / "absent")
     assert ServerSettings.from_environment({"SPACE_ID": "a/b"}).checkpoints.parent != tmp_path / "absent"
+
+
+@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_others_are_told_an_address_only_where_they_can_reach_it(host, told):
+    address = network_address(ServerSettings(host=host), 7860)
+    if address is None:  # also on a machine without a network
+        assert not told or not _has_network()
+    else:
+        assert told
+        assert re.fullmatch(r"http://\d+\.\d+\.\d+\.\d+:7860/", address)
+        assert "127.0.0.1" not in address
+
+
+def _has_network():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return probe.connect_ex(("192.0.2.1", 9)) == 0

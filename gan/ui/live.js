@@ -64,7 +64,7 @@ window.ganChoose = (run) => {
   window.ganAsk?.();
 };
 const listed = (run) => [...document.querySelectorAll("#train-runs input")].some((input) => input.value === run);
-window.ganListed = (run) => (chosen && listed(chosen) ? chosen : window.ganWatching || run);
+window.ganListed = (run) => [chosen, window.ganWatching].find((wanted) => wanted && listed(wanted)) || run;
 
 const showWhose = (live) => {
   const whose = byId("train-whose");

@@ -105,6 +105,11 @@ _READY: dict[str, Callable[[Snapshot], bool]] = {
 }
 
 
+def _content(snapshot: Snapshot) -> tuple[int, int]:
+    """What differs wherever a picture may."""
+    return snapshot.steps, len(snapshot.looks)
+
+
 class _LivePicture:
     """One kind of picture of one run, drawn at most once for each version shown."""
 
@@ -121,7 +126,7 @@ class _LivePicture:
         with self._choosing:
             old = self._shown
             due = time.monotonic() - self._shown_at >= self._kind.seconds(snapshot)
-            moved = old is not None and old.steps != snapshot.steps
+            moved = old is not None and _content(old) != _content(snapshot)
             if old is None or (moved and (due or snapshot.status is not Status.TRAINING)):
                 self._shown = old = snapshot
                 self._shown_at = time.monotonic()

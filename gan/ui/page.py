@@ -81,9 +81,12 @@ def _connect(
     lists = [train.runs.list, sampling.source, past.run]
     outputs = [*lists, train.runs.links, train.runs.rights]
     # The last change counts also where it comes while an earlier one is being fetched.
-    reception.connect(train.status.runs_changed, refresh, lists, outputs, trigger_mode="always_last")
+    refreshed = reception.connect(
+        train.status.runs_changed, refresh, lists, outputs, trigger_mode="always_last"
+    )
+    for event in (refreshed.then, train.status.watched_changed):
+        event(None, train.runs.list, train.runs.list, js="(run) => window.ganListed(run)")
 
-    train.status.watched_changed(None, train.runs.list, train.runs.list, js="(run) => window.ganListed(run)")
     # Whoever has not chosen what to sample wants to see what has just begun to write.
     train.status.digits_began(None, sampling.source, sampling.source, js=sample_tab.LIVE_UNLESS_CHOSEN)
 

@@ -22,20 +22,18 @@ def say_raw(key: str, language: str) -> str:
 I18N = _translations()
 
 
-def unchecked(component: Any) -> Any:
-    """A component whose value Gradio does not check, only the engine, which says in a sentence what is wrong.
+def _as_sent(_component: Any, payload: Any) -> Any:
+    plain = payload is None or isinstance(payload, str | int | float)
+    return payload if plain else str(payload)  # no page sends anything else, and no choice looks like it
 
-    Gradio compares a choice with those that this session was given last, which a restarted server has
-    forgotten, and a slider's value with its ends, also when its box is empty. (A subclass would be served as
-    a custom component, with a frontend of its own.)
-    """
 
-    def preprocess(payload: Any) -> Any:
-        plain = payload is None or isinstance(payload, str | int | float)
-        return payload if plain else str(payload)  # no page sends anything else, and no choice looks like it
-
-    component.preprocess = preprocess
-    return component
+# What is chosen is checked by the engine alone, which says in a sentence what is wrong. Gradio would compare
+# it with the choices that this session was given last: a restarted server has forgotten them, and of two
+# answers on their way the older one may come last. It would also refuse a slider whose box is empty.
+# (Each update makes a component anew, so a patched one would not last; a subclass would be served as a custom
+# component, with a frontend of its own.)
+for _kind in (gr.Radio, gr.Dropdown, gr.Slider):
+    setattr(_kind, "preprocess", _as_sent)  # noqa: B010 (mypy forbids the plain assignment)
 
 
 def label(key: str) -> Any:

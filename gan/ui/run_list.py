@@ -10,7 +10,7 @@ import gradio as gr
 from gan.snapshot import Status
 from gan.studio import Listed, Studio
 from gan.ui.downloads import DOWNLOADS, download_address
-from gan.ui.parts import label, unchecked
+from gan.ui.parts import label
 from gan.ui.reception import Guest, Reception
 from gan.ui.text import say
 
@@ -36,7 +36,7 @@ class RunList:
 
 def build() -> RunList:
     """Lay out the list inside the current Blocks."""
-    listed = unchecked(gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs"))
+    listed = gr.Radio([], label=label("runs"), info=label("runs_info"), elem_id="train-runs")
     links = gr.HTML("", elem_id="train-downloads")
     rights = gr.JSON(visible=False)
     with gr.Accordion(label("manage"), open=False, elem_id="train-manage"):

@@ -16,7 +16,7 @@ from gan.sampling import TRUNCATIONS, Networks, SampleRequest, sample, scores
 from gan.studio import LIVE, Studio
 from gan.ui import closeup
 from gan.ui.live import PictureStore
-from gan.ui.parts import label, number, unchecked
+from gan.ui.parts import label, number
 from gan.ui.reception import Guest, Reception
 from gan.ui.run_list import run_line
 from gan.ui.text import in_both, say
@@ -147,8 +147,6 @@ def _controls() -> _Controls:
     )  # fmt: skip
     with_scores = gr.Checkbox(False, label=label("scores"), elem_id="sample-scores")
     follow = gr.Checkbox(True, label=label("follow"), elem_id="sample-follow")
-    for component in (source, seed, count, truncation):
-        unchecked(component)
     return _Controls(source, seed, lucky, count, truncation, weights, digit, with_scores, follow)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gan.studio import Studio
-from gan.ui.parts import label, panel, unchecked
+from gan.ui.parts import label, panel
 from gan.ui.reception import Guest
 from gan.ui.run_list import run_line
 from gan.ui.text import LANGUAGES, in_both, say
@@ -25,7 +25,7 @@ class TimelineTab:
 
 def build() -> TimelineTab:
     """Lay out the tab inside the current Blocks and connect its events."""
-    run = unchecked(gr.Dropdown([], label=label("timeline_run"), elem_id="timeline-run"))
+    run = gr.Dropdown([], label=label("timeline_run"), elem_id="timeline-run")
     script = (Path(__file__).parent / "timeline.js").read_text()
     gr.HTML(_html(), elem_id="timeline", js_on_load=script)
     run.change(None, run, js=_SHOW)
