@@ -92,14 +92,20 @@ class Studio:
         """The newest active run, or the last one of this server; None before the first."""
         return self.watched()
 
-    def watched(self, run: str = "", visitor: Visitor = LOCAL) -> Snapshot | None:
-        """What somebody sees: the run they chose, else their own, else the newest active, else the last."""
+    def watched(self, run: str = "", visitor: Visitor = LOCAL, last: str = "") -> Snapshot | None:
+        """What somebody sees: the run they chose, else their own, else the newest active, else the last.
+
+        Args:
+            last: what they saw last; if it is their own, they stay with it after its end.
+        """
         shown = self._worker.snapshots
         if run in shown:
             return shown[run]
         newest = list(shown.values())[::-1]
         active = [snapshot for snapshot in newest if snapshot.status.active]
         own = [snapshot for snapshot in active if self.access.owns(visitor, snapshot.owner)]
+        if not own and last in shown and self.access.owns(visitor, shown[last].owner):
+            return shown[last]
         seated = [snapshot for snapshot in active if snapshot.status is not Status.WAITING]
         return next(iter([*own, *seated, *active, *newest]), None)
 

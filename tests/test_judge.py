@@ -112,7 +112,9 @@ def test_nearest_finds_each_row_itself_first():
     assert (np.diff(distances) >= 0).all()
 
 
-@pytest.mark.parametrize("near", [neighbours.in_pixels, neighbours.in_features])
+@pytest.mark.parametrize(
+    "near", [neighbours.in_pixels, pytest.param(neighbours.in_features, marks=pytest.mark.long)]
+)
 def test_a_copy_of_a_training_digit_is_found_out(near):
     digit = report.real_digits(train=True)[4321]
     copy = near(digit)

@@ -238,6 +238,20 @@ def test_the_token_tells_what_the_judge_found(watched: Watched) -> None:
     assert plot.content.startswith(b"\x89PNG")
 
 
+def test_a_last_look_shows_in_the_plot_though_no_step_was_made(watched: Watched) -> None:
+    def plot() -> str:
+        token = watched.client.get("/gradio_api/gan/live").json()
+        return str(token["pictures"]["train-quality-plot"])
+
+    watched.publish(steps=3)
+    watched.trainer.add_look(500.0, 5.0, 0.9, [0.1] * 10)
+    watched.publish()
+    first = plot()
+    watched.trainer.add_look(20.0, 1.0, 0.9, [0.1] * 10)
+    watched.publish(Status.FINISHED)
+    assert plot() != first
+
+
 def test_advice_is_offered_only_while_the_run_can_take_it(watched: Watched) -> None:
     rows = np.tile(np.array([[1.0, 5.0, 0.99, 0.01, 0.01]], np.float32), (400, 1))
     watched.trainer.history.extend(rows)

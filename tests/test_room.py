@@ -169,6 +169,22 @@ def test_only_the_presenter_trains_where_there_is_one(open_room: Callable[..., S
     assert room.networks(LIVE, visitor=ANN).run == run
 
 
+def test_who_has_a_run_stays_with_it_and_who_has_none_follows_the_others(room: Studio) -> None:
+    def sees(visitor: Visitor, last: str) -> str:
+        return room.watched("", visitor, last).run  # type: ignore[union-attr]
+
+    room.start(CONFIG.with_changes(length=3), "anns", ANN)
+    wait_for(lambda: not room._worker.holds("anns"))
+    assert sees(BOB, "") == "anns"
+    room.start(CONFIG, "teachers", TEACHER)
+    wait_for(lambda: steps(room, "teachers") > 0)
+    assert sees(ANN, "anns") == "anns"
+    assert sees(BOB, "anns") == "teachers"
+    assert room.watched("anns", BOB, "teachers").run == "anns"  # type: ignore[union-attr] # he has chosen it
+    room.start(CONFIG, "anns-next", ANN)
+    assert sees(ANN, "anns") == "anns-next"
+
+
 # -- turns ---------------------------------------------------------------------------------------------------
 
 

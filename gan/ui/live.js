@@ -116,7 +116,7 @@ const ask = async () => {
   asking = true;
   let wait = 1500;
   try {
-    const query = new URLSearchParams({ lang: language, run: chosen, me: window.ganMe });
+    const query = new URLSearchParams({ lang: language, run: chosen, me: window.ganMe, last: window.ganWatching });
     const answer = await fetch(`gradio_api/gan/live?${query}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
     const live = await answer.json();

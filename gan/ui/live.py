@@ -177,14 +177,14 @@ class Live:
                 self._pictures.popitem(last=False)
             return self._pictures[run]
 
-    def token(self, language: str, run: str = "", visitor_id: str = "") -> str:
+    def token(self, language: str, run: str = "", visitor_id: str = "", last: str = "") -> str:
         """JSON of what the page shows besides pictures, small enough to be asked for twice a second.
 
         What is the visitor's own comes first and is cheap; the rest is made once for all who watch the run.
         """
         studio = self._studio
         visitor = Visitor(visitor_id) if studio.settings.shared else LOCAL
-        snapshot = studio.watched(run, visitor)
+        snapshot = studio.watched(run, visitor, last)
         own = next((now.run for now in studio.active_runs() if studio.access.owns(visitor, now.owner)), "")
         mine = snapshot is None or studio.access.owns(visitor, snapshot.owner)
         whose = "" if mine or snapshot is None else say("somebody_elses", language, run=snapshot.run)

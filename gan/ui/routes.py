@@ -43,7 +43,8 @@ def routes(
 
     async def token(request: Request) -> Response:
         asked = request.query_params
-        token = live.token(language_of(asked.get("lang")), asked.get("run", ""), asked.get("me", ""))
+        language, run, me, last = (asked.get(name, "") for name in ("lang", "run", "me", "last"))
+        token = live.token(language_of(language), run, me, last)
         return Response(token, headers=FRESH, media_type="application/json")
 
     async def sample(request: Request) -> Response:

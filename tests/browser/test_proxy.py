@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from test_page import step, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(240)]
 
 PROXY = Path(__file__).parent / "reverse_proxy.py"
 ADDRESS = "http://127.0.0.1:18970/gan/"
