@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +42,10 @@ def tiny() -> Callable[..., RunConfig]:
 # A slow machine must not fail a test, nor the examples of one run decide the next.
 settings.register_profile("live-gan", deadline=None, database=None)
 settings.load_profile("live-gan")
+
+
+def pytest_sessionfinish() -> None:
+    """A thread that is inside torch when the interpreter ends makes it abort."""
+    for thread in threading.enumerate():
+        if thread.name in ("judge", "warm-up"):
+            thread.join(30)
