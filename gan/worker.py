@@ -47,6 +47,7 @@ class _Held:
     used: float = 0.0  # seconds of the thread's time
     turn: int = 0  # the number of its last whole turn
     ready: bool = False  # its data is in memory
+    begun: bool = False  # it has had a turn
 
 
 class Worker:
@@ -254,12 +255,13 @@ class Worker:
         torch.get_num_threads()  # pins the number: until a thread asks, another one's wish would win
         while (chosen := self._next()) is not None:
             held, seconds = chosen
-            began, first = time.monotonic(), held.used == 0.0
+            began = time.monotonic()
             over = held.seat.turn(began + seconds)
             held.used += time.monotonic() - began
             if over:
                 self._leave(held)
-            elif first:
+            elif not held.begun:
+                held.begun = True
                 self._on_changed()  # from now on it can be sampled
 
     def _next(self) -> tuple[_Held, float] | None:

@@ -197,6 +197,14 @@ def test_runs_take_turns_and_all_of_them_move(room: Studio) -> None:
     assert min(gained) > 0.4 * max(gained)
 
 
+def test_the_list_of_runs_changes_again_when_a_run_can_be_sampled(room: Studio) -> None:
+    for name, visitor in (("a", ANN), ("b", BOB)):
+        room.start(CONFIG, name, visitor)
+        before = room.runs_version
+        wait_for(lambda before=before: room.runs_version > before)
+        assert room.watched(name).networks  # type: ignore[union-attr]
+
+
 def test_a_paused_run_leaves_its_time_to_the_others_and_steps_at_once(room: Studio) -> None:
     runs = [room.start(CONFIG, name, visitor) for name, visitor in (("a", ANN), ("b", BOB))]
     wait_for(lambda: all(steps(room, run) > 5 for run in runs))

@@ -13,6 +13,7 @@ from test_page import step, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
+@pytest.mark.long
 def test_a_full_disk_is_said_and_the_others_go_on(
     open_server: Callable[..., Any], visit: Callable[[str], Page]
 ) -> None:
@@ -39,6 +40,7 @@ def test_a_full_disk_is_said_and_the_others_go_on(
     assert (server.folder / "fast-1" / "checkpoint.safetensors").exists()
 
 
+@pytest.mark.long
 def test_a_restart_under_open_pages_leaves_everybody_their_run(
     open_server: Callable[..., Any], visit: Callable[[str], Page]
 ) -> None:
