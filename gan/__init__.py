@@ -17,6 +17,7 @@ The house, from the front door down. Imports point down only.
     diagnosis.py   what the numbers mean, and what to try
     housekeeping.py  the runs' share of the disk
     generators.py  the frozen networks of saved runs, the last few in memory
+    listing.py     all runs that somebody may choose from
     past.py        what is kept of any run's past, one shape for all
     timeline.py    the digits of about sixty moments of a run
     runs.py        RunStore: one directory per run under checkpoints/

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from gan.errors import CheckpointError, ConfigError, RunError
 from gan.generators import Generators
 from gan.housekeeping import Housekeeping
 from gan.judge import report
+from gan.listing import Listed, list_runs
 from gan.orders import Orders
 from gan.past import Past
 from gan.precision import available_cores, choose_device, serving_threads, settle_precision
-from gan.runs import RunStore, SavedRun, checked_name
+from gan.runs import RunStore, checked_name
 from gan.sampling import Networks
 from gan.snapshot import Snapshot, Status
 from gan.timeline import Timeline
@@ -30,26 +31,6 @@ log = logging.getLogger(__name__)
 
 LIVE = "live"  # the source that always means the run that is watched
 _LAST_SAVE_SECONDS = 10.0  # how long a command waits for a run that has just ended
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A line of the list of runs: a saved one, or an active one before its first save."""
-
-    name: str
-    saved: SavedRun | None
-    snapshot: Snapshot | None  # where it trains, waits, or has ended on this server
-
-    @property
-    def active(self) -> bool:
-        return self.snapshot is not None and self.snapshot.status.active
-
-    @property
-    def owner(self) -> str:
-        """A Visitor's id; empty for a run that belongs to nobody."""
-        if self.saved is not None and not self.active:
-            return self.saved.owner
-        return self.snapshot.owner if self.snapshot is not None else ""
 
 
 class Studio:
@@ -123,11 +104,7 @@ class Studio:
 
     def runs(self) -> list[Listed]:
         """All runs, active ones first, then the newest."""
-        shown = self._worker.snapshots
-        listed = [Listed(run.name, run, shown.get(run.name)) for run in self.store.list()]
-        names = {run.name for run in listed}
-        listed += [Listed(one.run, None, one) for one in self.active_runs() if one.run not in names]
-        return sorted(listed, key=lambda run: not run.active)
+        return list_runs(self.store, self._worker.snapshots)
 
     def digits(self, dataset: str, train: bool = True) -> Digits:
         """A dataset; see gan.data.load_digits."""
@@ -418,8 +395,3 @@ class Studio:
         if source == LIVE:
             raise RunError("nothing-to-sample")
         return self._generators.of(source)
-
-    def status(self) -> Status | None:
-        """What the newest run is doing; None before the first."""
-        snapshot = self.snapshot
-        return snapshot.status if snapshot else None

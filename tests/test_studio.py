@@ -46,18 +46,22 @@ def studio(open_studio: Callable[[], Studio]) -> Studio:
     return open_studio()
 
 
+def status(studio: Studio) -> Status | None:
+    return studio.snapshot.status if studio.snapshot else None
+
+
 def training(studio: Studio) -> None:
     wait_for(lambda: studio.snapshot and studio.snapshot.steps > 0)
 
 
 def test_a_run_finishes_is_saved_and_can_go_on_for_longer(studio: Studio) -> None:
     run = studio.start(CONFIG.with_changes(length=20))
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(run))
     assert studio.store.load(run).summary.steps == 20
     with pytest.raises(RunError, match="has reached its length"):
         studio.resume(run)
     studio.resume(run, more=10, unit="steps")
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(run))
     assert studio.store.load(run).summary.steps == 30
 
 
@@ -118,7 +122,7 @@ def test_commands_that_do_not_fit_are_refused_with_a_sentence(studio: Studio) ->
     for refused in (studio.resume, studio.step, lambda: studio.delete(run), lambda: studio.rename(run, "x")):
         with pytest.raises(RunError, match=run):
             refused()
-    assert studio.status() is Status.TRAINING
+    assert status(studio) is Status.TRAINING
 
 
 def test_learning_rates_change_while_it_trains(studio: Studio) -> None:
@@ -140,7 +144,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(
     wait_for(lambda: studio.store.exists(run))
     update = Trainer._update_generator
     monkeypatch.setattr(Trainer, "_update_generator", lambda self, draws: update(self, draws) * float("nan"))
-    wait_for(lambda: studio.status() is Status.FAILED)
+    wait_for(lambda: status(studio) is Status.FAILED)
     assert studio.snapshot
     assert "at step" in str(studio.snapshot.error)
     assert studio.store.load(run).summary.steps > 0
@@ -155,7 +159,7 @@ def test_an_unexpected_error_ends_one_run_and_the_next_one_starts(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", broken)
         studio.start(CONFIG)
-        wait_for(lambda: studio.status() is Status.FAILED)
+        wait_for(lambda: status(studio) is Status.FAILED)
     assert studio.snapshot
     assert "a cable fell out" in str(studio.snapshot.error)
     wait_for(lambda: not studio._worker._held)
@@ -175,7 +179,7 @@ def test_a_failing_save_is_shown_and_training_goes_on(
         patch.setattr(studio.store, "save", full)
         studio.save()
         wait_for(lambda: studio.snapshot and "No space left" in str(studio.snapshot.error))
-        assert studio.status() is Status.TRAINING
+        assert status(studio) is Status.TRAINING
     studio.save()
     wait_for(lambda: studio.snapshot and studio.snapshot.error is None)
 
@@ -213,8 +217,8 @@ def test_sampling_in_another_thread_changes_no_bit_of_the_training(studio: Studi
 
     drawn = 0
     run = studio.start(config)
-    while studio.status() is not Status.FINISHED:
-        assert studio.status() is not Status.FAILED
+    while status(studio) is not Status.FINISHED:
+        assert status(studio) is not Status.FAILED
         if studio.snapshot and studio.snapshot.networks:
             networks = studio.networks(LIVE)
             scores(networks, sample(networks, SampleRequest(seed=drawn, count=16)))
@@ -285,14 +289,14 @@ def test_resume_right_after_stop_goes_on_from_the_last_step(studio: Studio) -> N
     training(studio)
     studio.stop()
     studio.resume(run)  # the last save may still be under way
-    wait_for(lambda: studio.status() is Status.TRAINING and studio.snapshot.networks)
+    wait_for(lambda: status(studio) is Status.TRAINING and studio.snapshot.networks)
     assert studio.snapshot
     assert studio.snapshot.steps >= studio.store.load(run).summary.steps > 0
 
 
 def test_a_slim_run_samples_is_not_resumed_and_lends_its_weights(studio: Studio) -> None:
     run = studio.start(CONFIG.with_changes(length=20))
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(run))
     studio.store.save_slim("slim", studio.store.load(run))
     assert studio.networks("slim").run == "slim"
     with pytest.raises(CheckpointError, match="Start a new run from its weights"):
@@ -300,13 +304,13 @@ def test_a_slim_run_samples_is_not_resumed_and_lends_its_weights(studio: Studio)
     with pytest.raises(CheckpointError, match="no step-by-step history"):
         studio.past("slim").history  # noqa: B018
     grown = studio.start_from_weights("slim", 30, "steps", "grown")
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(grown))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(grown))
     assert studio.store.load("grown").summary.steps == 30
 
 
 def test_a_broken_upload_changes_nothing_and_a_good_one_becomes_a_run(studio: Studio, tmp_path: Path) -> None:
     run = studio.start(CONFIG.with_changes(length=20))
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(run))
     good = studio.store.path(run)
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(good.read_bytes()[:-1000])
@@ -323,7 +327,7 @@ def test_a_broken_upload_changes_nothing_and_a_good_one_becomes_a_run(studio: St
 
 def test_a_run_cannot_be_renamed_onto_the_one_in_training(studio: Studio) -> None:
     good = studio.start(CONFIG.with_changes(length=5), "good")
-    wait_for(lambda: studio.status() is Status.FINISHED and not studio._worker.holds(good))
+    wait_for(lambda: status(studio) is Status.FINISHED and not studio._worker.holds(good))
     studio.start(CONFIG, "fresh")  # not on the disk yet
     with pytest.raises(RunError, match="'fresh' already"):
         studio.rename("good", "fresh")
@@ -339,14 +343,14 @@ def test_a_run_whose_last_save_fails_stays_and_can_be_saved_later(
     with monkeypatch.context() as patch:
         patch.setattr(studio.store, "save", full)
         run = studio.start(CONFIG.with_changes(length=20))
-        wait_for(lambda: studio.status() is Status.PAUSED)
+        wait_for(lambda: status(studio) is Status.PAUSED)
         wait_for(lambda: studio.snapshot and "No space left" in str(studio.snapshot.error))
         assert studio._worker.holds(run)
         studio.stop()
-        wait_for(lambda: studio.status() is Status.PAUSED)
+        wait_for(lambda: status(studio) is Status.PAUSED)
     studio.stop()
     wait_for(lambda: not studio._worker.holds(run))
-    assert studio.status() is Status.STOPPED
+    assert status(studio) is Status.STOPPED
     assert studio.store.load(run).summary.steps == 20
 
 
@@ -378,13 +382,13 @@ def test_another_process_cannot_take_a_run_that_is_in_use(studio: Studio) -> Non
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "is active, here or in another program" in refused.stderr
-    assert studio.status() is Status.TRAINING
+    assert status(studio) is Status.TRAINING
 
 
 def test_a_deleted_run_is_forgotten_and_a_renamed_one_shown_by_its_new_name(studio: Studio) -> None:
     for name, length in (("long", 9), ("short", 3)):
         run = studio.start(CONFIG.with_changes(length=length), name)
-        wait_for(lambda run=run: studio.status() is Status.FINISHED and not studio._worker.holds(run))
+        wait_for(lambda run=run: status(studio) is Status.FINISHED and not studio._worker.holds(run))
     studio.rename("short", "brief")
     assert studio.snapshot
     assert (studio.snapshot.run, studio.networks(LIVE).run) == ("brief", "brief")

@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from gan.listing import Listed
 from gan.snapshot import Status
-from gan.studio import Listed, Studio
+from gan.studio import Studio
 from gan.ui.downloads import DOWNLOADS, download_address
 from gan.ui.parts import label
 from gan.ui.reception import Guest, Reception
