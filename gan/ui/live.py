@@ -302,7 +302,9 @@ def _findings(snapshot: Snapshot, language: str) -> dict[str, object]:
         suggestion = say("apply_suggestion", language, lr_g=f"{lr_g:g}", lr_d=f"{lr_d:g}")
     shares = snapshot.looks[-1, LOOK_COLUMNS.index("share_0") :].tolist() if len(snapshot.looks) else []
     return {
-        "diagnosis": say(f"diagnosis_{found.key.replace('-', '_')}", language, **found.values),
+        "diagnosis": say(f"diagnosis_{found.key.replace('-', '_')}", language, **found.values)
+        if snapshot.steps
+        else "",
         "suggestion": suggestion,
         "coverage": [
             (round(share, 3), say("coverage_digit", language, digit=digit, share=round(100 * share)))
