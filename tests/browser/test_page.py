@@ -229,7 +229,7 @@ def test_one_click_follows_the_advice_for_a_run_in_which_d_wins(server: Any, pag
     page.click("#train-stop")
     file = server.folder / "fast-1" / "checkpoint.safetensors"
     wait_for(file.exists)
-    assert checkpoint.read_summary(file).config.lr_d == lower
+    wait_for(lambda: checkpoint.read_summary(file).config.lr_d == lower)  # an autosave may have come before
 
 
 def test_ones_own_page_shows_nothing_of_a_room(idle_server: Any, page: Page) -> None:
@@ -419,8 +419,9 @@ def test_a_loss_is_chosen_on_the_page_and_learning_rates_change_while_it_trains(
     expect(page.locator("#train-sentence")).to_contain_text("stopped")
     file = server.folder / "fast-1" / "checkpoint.safetensors"
     wait_for(file.exists)
+    wait_for(lambda: checkpoint.read_summary(file).config.lr_g == 1e-5)  # an autosave may have come before
     config = checkpoint.read_summary(file).config
-    assert (config.loss, config.r1, config.lr_g) == ("hinge", 0.5, 1e-5)
+    assert (config.loss, config.r1) == ("hinge", 0.5)
 
 
 def test_many_signals_end_the_server_like_one(server: Any) -> None:
