@@ -38,14 +38,11 @@ class Housekeeping:
         self._held = held
         self._deleted = deleted
 
-    def make_room(self, visitor: Visitor, more_bytes: int = 0) -> None:
+    def make_room(self, visitor: Visitor) -> None:
         """See that a visitor may save another run.
 
         Where there is too much, leftovers go first, then the oldest runs of owners who were not here for a
         day.
-
-        Args:
-            more_bytes: what it will take at once.
 
         Raises:
             RunError: there is still too much, or this visitor alone has too much.
@@ -54,21 +51,21 @@ class Housekeeping:
             return
         self._visitors.forget_absent(DAY)
         own = 0 if visitor.presenter else self._store.bytes_used(visitor.id)
-        if own + more_bytes > OWNERS_SHARE * self._most:
+        if own > OWNERS_SHARE * self._most:
             raise self._refusal("disk-share", own, OWNERS_SHARE * self._most)
-        if self._fits(more_bytes):
+        if self._fits():
             return
         self._store.remove_leftovers(self._held, DAY)
         for run in reversed(self._store.list()):  # newest first, bundled last
-            if self._fits(more_bytes):
+            if self._fits():
                 return
             if not (run.bundled or self._held(run.name) or self._is_here(run.owner)):
                 self._delete(run.name)
-        if not self._fits(more_bytes):
+        if not self._fits():
             raise self._refusal("disk-full", self._store.bytes_used(), self._most)
 
-    def _fits(self, more_bytes: int) -> bool:
-        return self._store.bytes_used() + more_bytes <= self._most
+    def _fits(self) -> bool:
+        return self._store.bytes_used() <= self._most
 
     def _is_here(self, owner: str) -> bool:
         return time.time() - self._visitors.last_seen(owner) < DAY

@@ -211,10 +211,9 @@ class RunStore:
         """Remove what runs and uploads have left that ended before their first save, `seconds` ago."""
         since = time.time() - seconds
         arriving = self.root / _ARRIVING
-        for path in [*self._folders(), *(arriving.iterdir() if arriving.exists() else ())]:
-            is_run = _NAME.fullmatch(path.name) and not held(path.name)
-            left = path.is_dir() and not (path / CHECKPOINT_NAME).exists() and is_run
-            if (left or path.parent == arriving) and path.stat().st_mtime < since:
+        left = [path for path in self._folders() if _is_leftover(path) and not held(path.name)]
+        for path in [*left, *(arriving.iterdir() if arriving.exists() else ())]:
+            if path.stat().st_mtime < since:
                 shutil.rmtree(path, ignore_errors=True)
 
     def timeline(self, name: str) -> Timeline:
@@ -278,9 +277,10 @@ class RunStore:
             self._move(folder, self.path(name).parent)
 
     def _move(self, folder: Path, target: Path) -> None:
-        """Rename a run's folder; a folder without a checkpoint is a leftover and makes way."""
+        """Rename a run's folder; what another run has left under that name makes way."""
         try:
-            shutil.rmtree(target, ignore_errors=True)
+            if _is_leftover(target):
+                shutil.rmtree(target)
             folder.rename(target)
         except OSError as error:
             raise RunError("folder-unusable", folder=self.root, reason=reason_of(error)) from error
@@ -322,6 +322,17 @@ def _write_into(folder: Path, content: Checkpoint, losses: str | None, owner: st
     checkpoint.write(folder / CHECKPOINT_NAME, content.tensors, content.summary)
     if losses is not None:
         checkpoint.write_atomically(folder / LOSS_NAME, losses.encode())
+
+
+def _is_leftover(folder: Path) -> bool:
+    """Whether a folder holds only what a run writes before its first save: nothing of anybody else's."""
+    if not (_NAME.fullmatch(folder.name) and folder.is_dir()):
+        return False
+    ours = {OWNER_NAME, *(path.name for path in folder.glob(".*.tmp"))}
+    timeline = folder / TIMELINE_NAME
+    if timeline.is_dir() and all(re.fullmatch(r"\d+\.png", path.name) for path in timeline.iterdir()):
+        ours.add(TIMELINE_NAME)
+    return all(path.name in ours for path in folder.iterdir())
 
 
 def _owner_of(folder: Path) -> str:

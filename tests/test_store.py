@@ -223,3 +223,16 @@ def test_a_slim_checkpoint_keeps_one_generator_in_half_precision(store: RunStore
     networks = checkpoint.read(tmp_path / "slim.safetensors").networks("slim", torch.device("cpu"))
     assert networks.generator is None
     assert networks.ema is not None
+
+
+@pytest.mark.parametrize("file", ["letter.txt", "timeline/holiday.jpg", "loss.txt"])
+def test_a_folder_of_somebody_elses_is_no_leftover(store: RunStore, file: str) -> None:
+    theirs = store.root / "documents" / file
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("precious")
+    os.utime(store.root / "documents", (0, 0))
+    store.remove_leftovers(lambda _: False, 0)
+    with pytest.raises(RunError, match="cannot be used"):
+        store.rename("good", "documents")
+    assert theirs.read_text() == "precious"
+    assert store.exists("good")
