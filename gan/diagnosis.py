@@ -70,7 +70,7 @@ def _rates(lr_g: float, lr_d: float) -> tuple[float, float]:
 
 def _progress(looks: Array) -> Diagnosis:
     """Whether the distance still falls, beyond what the noise of a look can feign."""
-    if len(looks) < 4:
+    if len(looks) < 7:  # two early and two late ones would overlap
         return Diagnosis("learning")
     distance, noise = looks[:, LOOK_COLUMNS.index("distance")], looks[:, LOOK_COLUMNS.index("noise")]
     half = len(looks) // 2

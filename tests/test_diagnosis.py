@@ -70,3 +70,13 @@ def test_recorded_runs_are_understood(run: str, key: str) -> None:
         config = RunConfig.from_dict(json.loads(file.metadata()["config"]))
         recorded, looks = History(file.get_tensor("history")), file.get_tensor("looks")
     assert diagnose(config, recorded, looks).key == key
+
+
+def test_a_short_run_that_still_falls_is_not_called_slow() -> None:
+    rows = np.tile(np.array([[1.0, 1.0, 0.55, 0.45, 0.01]], np.float32), (184, 1))
+    looks = np.zeros((4, len(LOOK_COLUMNS)), np.float32)
+    looks[:, LOOK_COLUMNS.index("step")] = (7, 101, 163, 184)
+    looks[:, LOOK_COLUMNS.index("distance")] = (1100, 28, 19, 15.7)
+    looks[:, LOOK_COLUMNS.index("noise")] = 0.9
+    looks[:, LOOK_COLUMNS.index("share_0") :] = 0.1
+    assert diagnose(RunConfig(), History(rows), looks).key == "learning"
